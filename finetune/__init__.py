@@ -1,0 +1,1 @@
+"""Episodes to checkpoints: datasets, importers, training."""

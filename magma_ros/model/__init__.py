@@ -1,0 +1,1 @@
+"""The Magma network: tensors in, token ids out."""

@@ -1,0 +1,200 @@
+"""Frozen values that flow through the house; arrays are copied in and handed out read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from magma_ros.errors import InvalidInputError
+
+FloatArray = NDArray[np.float64]
+ImageArray = NDArray[np.uint8]
+
+ACTION_DIM = 7
+"""Columns of an action array: translation (3) [m], rotation vector (3) [rad], gripper opening (1)."""
+
+
+def frozen_array(values: ArrayLike, *, shape: tuple[int, ...], dtype: DTypeLike, name: str) -> NDArray[Any]:
+    """A read-only copy of `values`; a dimension of -1 in `shape` matches any length.
+
+    Raises:
+        InvalidInputError: another shape, or values that do not convert to `dtype`.
+    """
+    try:
+        array = np.array(values, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name}: expected {np.dtype(dtype)} values of shape {shape}: {error}") from error
+    fits = array.ndim == len(shape) and all(want in (-1, got) for want, got in zip(shape, array.shape, strict=True))
+    if not fits:
+        raise InvalidInputError(f"{name}: expected shape {shape}, got {array.shape}")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class Proprio:
+    """Measured robot state.
+
+    Attributes:
+        ee_position_m: End effector in the robot base frame, shape (3,) [m].
+        ee_quat_xyzw: Its orientation in the base frame, shape (4,), unit norm, ROS order.
+        gripper_opening: 0 closed … 1 open.
+        joint_positions_rad: Arm joints from base to wrist, shape (n,) [rad]; empty when not measured.
+    """
+
+    ee_position_m: FloatArray
+    ee_quat_xyzw: FloatArray
+    gripper_opening: float
+    joint_positions_rad: FloatArray
+
+    def __post_init__(self) -> None:
+        for name, shape in (("ee_position_m", (3,)), ("ee_quat_xyzw", (4,)), ("joint_positions_rad", (-1,))):
+            value = frozen_array(getattr(self, name), shape=shape, dtype=np.float64, name=name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "gripper_opening", float(self.gripper_opening))
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one tick sees.
+
+    Attributes:
+        images: Camera name → RGB picture, each (height, width, 3) uint8.
+        instruction: The operator's sentence.
+        stamp_s: Capture time of the oldest image, in the caller's clock [s].
+        proprio: Measured robot state, or None when nothing measures it.
+    """
+
+    images: Mapping[str, ImageArray]
+    instruction: str
+    stamp_s: float
+    proprio: Proprio | None = None
+
+    def __post_init__(self) -> None:
+        images = {}
+        for name, image in self.images.items():
+            array = np.asarray(image)
+            if array.dtype != np.uint8:
+                raise InvalidInputError(f"image {name!r}: expected uint8, got {array.dtype}")
+            images[name] = frozen_array(array, shape=(-1, -1, 3), dtype=np.uint8, name=f"image {name!r}")
+        object.__setattr__(self, "images", MappingProxyType(images))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """End-effector displacement over one control step, and where the gripper should be after it.
+
+    Attributes:
+        translation_m: Displacement along the axes of `frame`, shape (3,) [m].
+        rotation_vector_rad: Axis times angle along the axes of `frame`, about the current end effector, shape (3,) [rad].
+        gripper_opening: Absolute goal, 0 closed … 1 open.
+        frame: Name of the frame whose axes the displacement uses.
+    """
+
+    translation_m: FloatArray
+    rotation_vector_rad: FloatArray
+    gripper_opening: float
+    frame: str
+
+    def __post_init__(self) -> None:
+        for name in ("translation_m", "rotation_vector_rad"):
+            value = frozen_array(getattr(self, name), shape=(3,), dtype=np.float64, name=name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "gripper_opening", float(self.gripper_opening))
+
+    @classmethod
+    def from_array(cls, row: ArrayLike, *, frame: str) -> Action:
+        """The action in one row of an action array: [translation_m, rotation_vector_rad, gripper_opening]."""
+        values = frozen_array(row, shape=(ACTION_DIM,), dtype=np.float64, name="action")
+        return cls(values[:3], values[3:6], float(values[6]), frame)
+
+    def to_array(self) -> FloatArray:
+        """[translation_m, rotation_vector_rad, gripper_opening], shape (7,); a new array."""
+        return np.concatenate([self.translation_m, self.rotation_vector_rad, [self.gripper_opening]])
+
+
+@dataclass(frozen=True, slots=True)
+class ActionChunk:
+    """The actions of one inference.
+
+    Attributes:
+        actions: Shape (action_horizon, 7), columns as in `Action.to_array`.
+        frame: Frame of every displacement.
+        stamp_s: `stamp_s` of the observation that it was computed from [s].
+        tokens: The model's token ids, shape (action_horizon, 7); empty when no model spoke.
+    """
+
+    actions: FloatArray
+    frame: str
+    stamp_s: float
+    tokens: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        actions = frozen_array(self.actions, shape=(-1, ACTION_DIM), dtype=np.float64, name="actions")
+        if len(actions) == 0:
+            raise InvalidInputError("actions: expected at least one action in a chunk, got none")
+        object.__setattr__(self, "actions", actions)
+        tokens = frozen_array(self.tokens, shape=(-1, ACTION_DIM), dtype=np.int64, name="tokens")
+        object.__setattr__(self, "tokens", tokens)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __getitem__(self, index: int) -> Action:
+        return Action.from_array(self.actions[index], frame=self.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What the model is shown: the seam in front of it, readable by a person.
+
+    Attributes:
+        images: Pictures in prompt order, each (height, width, 3) uint8 RGB.
+        prompt: The whole rendered text, with one image placeholder per picture.
+    """
+
+    images: tuple[ImageArray, ...]
+    prompt: str
+
+    def __post_init__(self) -> None:
+        images = tuple(frozen_array(i, shape=(-1, -1, 3), dtype=np.uint8, name="images") for i in self.images)
+        object.__setattr__(self, "images", images)
+
+
+class StopReason(Enum):
+    """Why the arm must not move; the value is what status messages carry."""
+
+    NO_INSTRUCTION = "no_instruction"
+    NO_OBSERVATION = "no_observation"
+    STALE_OBSERVATION = "stale_observation"
+    NON_FINITE = "non_finite"
+    WRONG_FRAME = "wrong_frame"
+    OUT_OF_CONTRACT = "out_of_contract"
+    NO_PROPRIO = "no_proprio"
+    OUTSIDE_WORKSPACE = "outside_workspace"
+    DISCONTINUITY = "discontinuity"
+    UNDECODABLE = "undecodable"
+    POLICY_FAILED = "policy_failed"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeAction:
+    """An action that passed every check; `limited_by` names the limits that shortened it."""
+
+    action: Action
+    limited_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The arm must hold still: a reason for programs and a sentence for people."""
+
+    reason: StopReason
+    detail: str

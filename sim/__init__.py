@@ -1,0 +1,1 @@
+"""Environments, suites, experts and evaluation: the world a policy is measured in."""
