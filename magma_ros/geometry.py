@@ -62,7 +62,7 @@ def compose_ee_delta(position_m: ArrayLike, quat_xyzw: ArrayLike, action: Action
 def relative_ee_delta(
     from_position_m: ArrayLike, from_quat_xyzw: ArrayLike, to_position_m: ArrayLike, to_quat_xyzw: ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """The displacement between two poses: (translation [m], rotation vector [rad]), each (3,); undoes `compose_ee_delta`.
+    """The displacement between two poses: (translation [m], rotation vector [rad]); undoes `compose_ee_delta`.
 
     Raises:
         InvalidInputError: a value is not finite or a quaternion has no direction.

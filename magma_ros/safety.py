@@ -1,0 +1,191 @@
+"""Limits in physical units between a policy and an arm, checked on every tick; every doubt ends in `Stop`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from magma_ros.contract import ActionContract
+from magma_ros.errors import ContractError
+from magma_ros.types import Action, FloatArray, Observation, SafeAction, Stop, StopReason
+
+MAX_FUTURE_STAMP_S = 0.1
+"""A picture may be stamped this much later than now (clocks of two machines) [s]."""
+
+GRIPPER_SLACK = 0.05
+"""How far outside 0 … 1 a gripper goal may be and still be clipped."""
+
+_CONTRACT_SLACK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyLimits:
+    """What an arm may be told in one control step.
+
+    Attributes:
+        max_translation_step_m, max_rotation_step_rad: Longer steps are shortened to this, keeping their direction.
+        max_observation_age_s: An older picture stops the arm [s].
+        max_step_change_m: Longest difference between two successive translations, the first one against rest [m].
+        workspace_min_m, workspace_max_m: Corners of the box that the end effector may move in, in `workspace_frame`
+            [m]; None for no box.
+        workspace_margin_m: Beyond this outside the box, an action that leads further out stops the arm [m].
+        workspace_frame: Frame of the box; the contract's displacement must use it too.
+    """
+
+    max_translation_step_m: float
+    max_rotation_step_rad: float
+    max_observation_age_s: float
+    max_step_change_m: float
+    workspace_min_m: tuple[float, float, float] | None = None
+    workspace_max_m: tuple[float, float, float] | None = None
+    workspace_margin_m: float = 0.02
+    workspace_frame: str = "base_link"
+
+    def __post_init__(self) -> None:
+        for name in [field.name for field in fields(self) if field.name.startswith("max_")]:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ContractError(f"{name}: expected a finite number above zero, got {value!r}")
+        if not (math.isfinite(self.workspace_margin_m) and self.workspace_margin_m >= 0):
+            raise ContractError(f"workspace_margin_m: expected zero or more, got {self.workspace_margin_m!r}")
+        low, high = self.workspace_min_m, self.workspace_max_m
+        if (low is None) != (high is None):
+            raise ContractError("workspace: expected both corners or none")
+        if low is not None and high is not None:
+            finite = all(math.isfinite(value) for value in (*low, *high))
+            if len(low) != 3 or len(high) != 3 or not finite or any(a >= b for a, b in zip(low, high, strict=True)):
+                raise ContractError(f"workspace: expected min below max on three axes, got {low} and {high}")
+
+
+class SafetyFilter:
+    """Passes, shortens or stops actions; remembers the last translation that the arm was given."""
+
+    def __init__(self, limits: SafetyLimits, contract: ActionContract) -> None:
+        """Filter actions of `contract` by `limits`.
+
+        Raises:
+            ContractError: the workspace is in another frame than the actions.
+        """
+        if limits.workspace_min_m is not None and limits.workspace_frame != contract.frame:
+            raise ContractError(
+                f"workspace: given in {limits.workspace_frame!r}, but actions are in {contract.frame!r}; "
+                "expected one frame"
+            )
+        self.limits = limits
+        self.contract = contract
+        self._previous_m: FloatArray = np.zeros(3)
+
+    def reset(self) -> None:
+        """The arm is at rest."""
+        self._previous_m = np.zeros(3)
+
+    def check_observation(self, observation: Observation, now_s: float) -> Stop | None:
+        """Why nothing may be done on `observation` at `now_s` [s], in the clock of its stamp; None when it is fresh."""
+        age_s = now_s - observation.stamp_s
+        if not math.isfinite(age_s):
+            return Stop(StopReason.NON_FINITE, f"observation stamped {observation.stamp_s} s at {now_s} s")
+        if age_s > self.limits.max_observation_age_s:
+            limit = self.limits.max_observation_age_s
+            return Stop(StopReason.STALE_OBSERVATION, f"observation is {age_s:.3f} s old, allowed {limit} s")
+        if age_s < -MAX_FUTURE_STAMP_S:
+            return Stop(StopReason.STALE_OBSERVATION, f"observation is stamped {-age_s:.3f} s in the future")
+        return None
+
+    def filter(self, action: Action, observation: Observation, now_s: float) -> SafeAction | Stop:
+        """`action` within the limits, or why the arm must hold still.
+
+        Args:
+            action: What the policy wants, in the contract's frame.
+            observation: The newest one, with measured state if a workspace is set.
+            now_s: The present, in the clock of the observation's stamp [s].
+        """
+        verdict = (
+            self.check_observation(observation, now_s)
+            or self._check_action(action)
+            or self._check_place(action, observation)
+        )
+        if verdict is None:
+            limited = self._limit(action, observation)
+            verdict = self._check_change(limited.action)
+            if verdict is None:
+                self._previous_m = limited.action.translation_m
+                return limited
+        self.reset()
+        return verdict
+
+    def _check_action(self, action: Action) -> Stop | None:
+        values = action.to_array()
+        if not np.isfinite(values).all():
+            return Stop(StopReason.NON_FINITE, f"action {values.tolist()}")
+        if action.frame != self.contract.frame:
+            detail = f"expected frame {self.contract.frame!r}, got {action.frame!r}"
+            return Stop(StopReason.WRONG_FRAME, detail)
+        for name, vector, longest in (
+            ("translation_m", action.translation_m, self.contract.max_translation_m),
+            ("rotation_vector_rad", action.rotation_vector_rad, self.contract.max_rotation_rad),
+        ):
+            if not np.linalg.norm(vector) <= longest * (1.0 + _CONTRACT_SLACK):
+                detail = f"{name}: length {np.linalg.norm(vector):.4g}, the contract allows {longest}"
+                return Stop(StopReason.OUT_OF_CONTRACT, detail)
+        if not -GRIPPER_SLACK <= action.gripper_opening <= 1.0 + GRIPPER_SLACK:
+            return Stop(StopReason.OUT_OF_CONTRACT, f"gripper_opening {action.gripper_opening:.4g}, expected 0 to 1")
+        return None
+
+    def _check_place(self, action: Action, observation: Observation) -> Stop | None:
+        box = self._workspace()
+        if box is None:
+            return None
+        if observation.proprio is None:
+            return Stop(StopReason.NO_PROPRIO, "a workspace is set, but nothing measures the end effector")
+        position = observation.proprio.ee_position_m
+        if not np.isfinite(position).all():
+            return Stop(StopReason.NON_FINITE, f"measured end effector at {position.tolist()}")
+        (low, high), margin = box, self.limits.workspace_margin_m
+        below = (position < low - margin) & (action.translation_m < 0)
+        above = (position > high + margin) & (action.translation_m > 0)
+        if (below | above).any():
+            detail = f"end effector at {position.round(4).tolist()} m leaves the box further"
+            return Stop(StopReason.OUTSIDE_WORKSPACE, detail)
+        return None
+
+    def _check_change(self, action: Action) -> Stop | None:
+        change_m = float(np.linalg.norm(action.translation_m - self._previous_m))
+        if change_m > self.limits.max_step_change_m:
+            detail = f"translation changes by {change_m:.4g} m in one step, allowed {self.limits.max_step_change_m}"
+            return Stop(StopReason.DISCONTINUITY, detail)
+        return None
+
+    def _limit(self, action: Action, observation: Observation) -> SafeAction:
+        limited_by = []
+        translation, shortened = _shorten(action.translation_m, self.limits.max_translation_step_m)
+        if shortened:
+            limited_by.append("translation_step")
+        rotation, shortened = _shorten(action.rotation_vector_rad, self.limits.max_rotation_step_rad)
+        if shortened:
+            limited_by.append("rotation_step")
+        box = self._workspace()
+        if box is not None and observation.proprio is not None:
+            inside = _keep_inside(translation, observation.proprio.ee_position_m, box)
+            if not np.array_equal(inside, translation):
+                limited_by.append("workspace")
+                translation = inside
+        opening = min(1.0, max(0.0, action.gripper_opening))
+        return SafeAction(Action(translation, rotation, opening, action.frame), tuple(limited_by))
+
+    def _workspace(self) -> tuple[FloatArray, FloatArray] | None:
+        low, high = self.limits.workspace_min_m, self.limits.workspace_max_m
+        return None if low is None or high is None else (np.array(low), np.array(high))
+
+
+def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
+    length = float(np.linalg.norm(vector))
+    return (vector, False) if length <= longest else (vector * (longest / length), True)
+
+
+def _keep_inside(translation: FloatArray, position: FloatArray, box: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """`translation` with each component that would pass a wall cut at the wall; never turned around."""
+    low, high = box
+    to_low, to_high = np.minimum(low - position, 0.0), np.maximum(high - position, 0.0)
+    return np.clip(translation, to_low, to_high)
