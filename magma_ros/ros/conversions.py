@@ -1,0 +1,224 @@
+"""Messages to and from the house's types; no node, no I/O, and pictures are read without a copy."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Header
+
+from magma_ros.contract import ActionContract
+from magma_ros.errors import InvalidInputError
+from magma_ros.msg import ActionChunk as ActionChunkMessage
+from magma_ros.msg import EndEffectorDelta
+from magma_ros.types import ACTION_DIM, Action, ActionChunk, ImageArray, Proprio
+
+CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
+"""Encodings that are read, with bytes per pixel; one byte per channel, so `is_bigendian` changes nothing."""
+MAX_SIDE_PX = 8192
+"""Longest side of a picture that is read [px]; sizes come from outside and are bounded."""
+_NANOSECONDS = 1_000_000_000
+_QUATERNION_TOLERANCE = 1e-3
+
+
+def seconds(stamp: Time) -> float:
+    """A stamp as seconds of its clock [s]; a float of today's date resolves 0.3 µs."""
+    return float(stamp.sec) + float(stamp.nanosec) / _NANOSECONDS
+
+
+def time_message(stamp_s: float) -> Time:
+    """The stamp nearest to `stamp_s` [s].
+
+    Raises:
+        InvalidInputError: not finite, negative, or beyond what a stamp holds.
+    """
+    if not (math.isfinite(stamp_s) and 0 <= stamp_s < 2**31 - 1):
+        raise InvalidInputError(f"stamp: expected seconds from 0 to 2**31 - 2, got {stamp_s}")
+    sec, nanosec = divmod(round(stamp_s * _NANOSECONDS), _NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def image_from_message(message: Image) -> ImageArray:
+    """RGB pixels, (height, width, 3) uint8: a read-only view of the message where the encoding is rgb8 or bgr8.
+
+    Raises:
+        InvalidInputError: an encoding that is not in `CHANNELS`, an empty or huge picture, rows that overlap
+            (`step` too small), or fewer or more bytes than `height` times `step`.
+    """
+    channels = CHANNELS.get(message.encoding)
+    if channels is None:
+        raise InvalidInputError(f"image encoding: expected one of {sorted(CHANNELS)}, got {message.encoding[:32]!r}")
+    height, width, step = message.height, message.width, message.step
+    if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
+        raise InvalidInputError(f"image size: expected 1 to {MAX_SIDE_PX} px a side, got {width}x{height}")
+    if step < width * channels:
+        raise InvalidInputError(f"image step: expected at least {width * channels} bytes a row, got {step}")
+    if len(message.data) != height * step:
+        raise InvalidInputError(f"image data: expected {height * step} bytes, got {len(message.data)}")
+    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * channels]
+    return _rgb(rows.reshape(height, width, channels), message.encoding)
+
+
+def _rgb(pixels: ImageArray, encoding: str) -> ImageArray:
+    if encoding == "mono8":
+        rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    elif encoding.startswith("bgr"):
+        rgb = pixels[..., 2::-1]
+    else:
+        rgb = pixels[..., :3]
+    rgb.flags.writeable = False
+    return rgb
+
+
+def image_message(image: ImageArray, *, stamp: Time, frame_id: str) -> Image:
+    """An rgb8 message of an RGB picture (height, width, 3) uint8.
+
+    Raises:
+        InvalidInputError: another shape or number type.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InvalidInputError(f"image: expected (height, width, 3) uint8, got {image.shape} {image.dtype}")
+    height, width, _ = image.shape
+    message = Image(height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
+    message.header = Header(stamp=stamp, frame_id=frame_id)
+    message.data = array("B", image.tobytes())  # an ndarray would be checked number by number (~1000 times slower)
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class GripperJoint:
+    """Which entry of a JointState measures the gripper, and its positions when closed and open (own unit)."""
+
+    name: str
+    closed_position: float
+    open_position: float
+
+    def __post_init__(self) -> None:
+        if not self.name or self.closed_position == self.open_position:
+            raise InvalidInputError(f"gripper joint: expected a name and two different positions, got {self}")
+
+    def opening(self, position: float) -> float:
+        """0 closed … 1 open, clipped: a finger's stop is never exactly where the table says."""
+        share = (position - self.closed_position) / (self.open_position - self.closed_position)
+        return min(1.0, max(0.0, share))
+
+
+def proprio_from_messages(joints: JointState, ee_pose: PoseStamped, *, gripper: GripperJoint, frame: str) -> Proprio:
+    """Measured robot state from its two messages; arm joints in the order they came.
+
+    Raises:
+        InvalidInputError: the gripper joint is missing, names and positions differ in number, the pose is in another
+            frame than `frame`, its quaternion is not of unit norm, or a number is not finite.
+    """
+    if ee_pose.header.frame_id != frame:
+        raise InvalidInputError(f"ee_pose frame: expected {frame!r}, got {ee_pose.header.frame_id[:64]!r}")
+    if len(joints.name) != len(joints.position) or joints.name.count(gripper.name) != 1:
+        raise InvalidInputError(
+            f"joint_states: expected a position per name and {gripper.name!r} once, "
+            f"got {len(joints.position)} positions for {list(joints.name)[:16]}"
+        )
+    measured = dict(zip(joints.name, joints.position, strict=True))
+    opening_position = measured.pop(gripper.name)
+    pose = ee_pose.pose
+    position = [pose.position.x, pose.position.y, pose.position.z]
+    quaternion = [pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w]
+    if not np.isfinite([*position, *quaternion, opening_position, *measured.values()]).all():
+        raise InvalidInputError("joint_states and ee_pose: expected finite numbers")
+    if abs(np.linalg.norm(quaternion) - 1.0) > _QUATERNION_TOLERANCE:
+        raise InvalidInputError(f"ee_pose quaternion: expected unit norm, got {np.linalg.norm(quaternion):.4f}")
+    return Proprio(
+        ee_position_m=np.array(position),
+        ee_quat_xyzw=np.array(quaternion),
+        gripper_opening=gripper.opening(opening_position),
+        joint_positions_rad=np.array(list(measured.values())),
+    )
+
+
+def joint_state_message(
+    proprio: Proprio, *, joint_names: tuple[str, ...], gripper: GripperJoint, stamp: Time
+) -> JointState:
+    """Arm joints [rad] and the gripper joint (own unit) of `proprio`.
+
+    Raises:
+        InvalidInputError: another number of names than of joints.
+    """
+    if len(joint_names) != len(proprio.joint_positions_rad):
+        raise InvalidInputError(f"joints: expected {len(proprio.joint_positions_rad)} names, got {joint_names}")
+    span = gripper.open_position - gripper.closed_position
+    message = JointState(header=Header(stamp=stamp))
+    message.name = [*joint_names, gripper.name]
+    message.position = [*proprio.joint_positions_rad.tolist(), gripper.closed_position + span * proprio.gripper_opening]
+    return message
+
+
+def pose_message(proprio: Proprio, *, frame: str, stamp: Time) -> PoseStamped:
+    """The measured end effector in `frame`."""
+    x, y, z = proprio.ee_position_m.tolist()
+    qx, qy, qz, qw = proprio.ee_quat_xyzw.tolist()
+    pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+    return PoseStamped(header=Header(stamp=stamp, frame_id=frame), pose=pose)
+
+
+def action_message(action: Action, *, stamp: Time) -> EndEffectorDelta:
+    """The command for `action`, stamped with the capture time of the observation that it answers."""
+    message = EndEffectorDelta(header=Header(stamp=stamp, frame_id=action.frame))
+    message.translation_m = _vector(action.translation_m.tolist())
+    message.rotation_vector_rad = _vector(action.rotation_vector_rad.tolist())
+    message.gripper_opening = action.gripper_opening
+    return message
+
+
+def action_from_message(message: EndEffectorDelta) -> Action:
+    """The action in a command, as it came: numbers are checked by whoever moves the arm."""
+    return Action(
+        _numbers(message.translation_m),
+        _numbers(message.rotation_vector_rad),
+        message.gripper_opening,
+        message.header.frame_id,
+    )
+
+
+def chunk_message(chunk: ActionChunk, *, contract: ActionContract, stamp: Time) -> ActionChunkMessage:
+    """Everything that one inference predicted, under the contract that gives the numbers their meaning."""
+    message = ActionChunkMessage(header=Header(stamp=stamp, frame_id=chunk.frame))
+    message.embodiment = contract.embodiment
+    message.control_period_s = contract.control_period_s
+    message.actions = [action_message(chunk[i], stamp=stamp) for i in range(len(chunk))]
+    message.tokens = chunk.tokens.ravel().tolist()
+    return message
+
+
+def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:
+    """The chunk in a message.
+
+    Raises:
+        InvalidInputError: no action, actions in several frames, or tokens that are not seven to an action.
+    """
+    frames = {action.header.frame_id for action in message.actions}
+    if frames != {message.header.frame_id}:
+        raise InvalidInputError(
+            f"action_chunk: expected every action in {message.header.frame_id!r}, got {sorted(frames)}"
+        )
+    if len(message.tokens) not in (0, ACTION_DIM * len(message.actions)):
+        raise InvalidInputError(
+            f"action_chunk: expected {ACTION_DIM} tokens an action or none, got {len(message.tokens)}"
+        )
+    return ActionChunk(
+        actions=np.array([action_from_message(action).to_array() for action in message.actions]),
+        frame=message.header.frame_id,
+        stamp_s=seconds(message.header.stamp),
+        tokens=np.array(message.tokens, dtype=np.int64).reshape(-1, ACTION_DIM),
+    )
+
+
+def _vector(xyz: list[float]) -> Vector3:
+    return Vector3(x=xyz[0], y=xyz[1], z=xyz[2])
+
+
+def _numbers(vector: Vector3) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([vector.x, vector.y, vector.z])

@@ -1,0 +1,145 @@
+"""The graph contract in one table: topics, services, actions, parameters, and the quality of service of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool
+
+from magma_ros.action import ExecuteInstruction
+from magma_ros.msg import ActionChunk, EndEffectorDelta, PolicyStatus
+from magma_ros.srv import ResetWorld, SetInstruction
+
+ParameterValue = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Qos:
+    """Quality of service; the history is always KEEP_LAST."""
+
+    reliable: bool
+    latched: bool = False
+    depth: int = 1
+
+    def profile(self) -> QoSProfile:
+        """A fresh profile each time: rclpy's overrides edit the one they are given in place."""
+        return QoSProfile(
+            reliability=ReliabilityPolicy.RELIABLE if self.reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if self.latched else DurabilityPolicy.VOLATILE,
+            history=HistoryPolicy.KEEP_LAST,
+            depth=self.depth,
+        )
+
+
+SENSOR = Qos(reliable=False)
+"""The newest sample or none: a late picture is worth nothing."""
+STATE = Qos(reliable=True)
+"""Offered for measured state, so that both reliable and best-effort readers connect."""
+COMMAND = Qos(reliable=True)
+"""Every command arrives or the next one replaces it; a late joiner gets none."""
+LATCHED = Qos(reliable=True, latched=True)
+"""A late joiner is told the present value at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic; its name is relative, so that a namespace holds a whole arm."""
+
+    name: str
+    message: Any
+    offered: Qos
+    requested: Qos
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service or action; its name is relative."""
+
+    name: str
+    interface: Any
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a node: its default gives the type, `minimum` and `maximum` the inclusive range of a number.
+
+    A default of None is an array of doubles that is not set (ROS can't tell the type of an empty one).
+    """
+
+    name: str
+    default: ParameterValue | None
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    read_only: bool = False
+
+
+CAMERA = Topic("camera/image_raw", Image, SENSOR, SENSOR, "what the policy sees; stamp is the capture time")
+JOINTS = Topic(
+    "joint_states", JointState, STATE, SENSOR, "arm joints from base to wrist [rad] and the gripper joint, measured"
+)
+EE_POSE = Topic("ee_pose", PoseStamped, STATE, SENSOR, "measured end effector in the frame of its header [m]")
+EE_DELTA = Topic("ee_delta", EndEffectorDelta, COMMAND, COMMAND, "displacement to make in one control step")
+ACTION_CHUNK = Topic("action_chunk", ActionChunk, COMMAND, COMMAND, "everything that the latest inference predicted")
+STATUS = Topic("policy_status", PolicyStatus, LATCHED, LATCHED, "what the policy does and why it stopped")
+TASK_SUCCESS = Topic("task_success", Bool, LATCHED, LATCHED, "the simulated world's own verdict, once a control step")
+VIEWER = Topic("viewer/image_raw", Image, SENSOR, SENSOR, "a larger picture for people, rendered only when subscribed")
+
+SET_INSTRUCTION = Service("set_instruction", SetInstruction, "follow an instruction until told otherwise; empty stops")
+RESET_WORLD = Service("reset_world", ResetWorld, "put the simulated world into the initial state of a seed")
+EXECUTE = Service("execute_instruction", ExecuteInstruction, "follow an instruction for a bounded number of steps")
+
+POLICY_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, ACTION_CHUNK, STATUS)
+ARM_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, TASK_SUCCESS, VIEWER)
+POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE)
+ARM_SERVICES = (RESET_WORLD,)
+
+POLICY_PARAMETERS = (
+    Parameter("checkpoint", "", "checkpoint folder, read when the node is configured"),
+    Parameter("device", "cpu", "torch device that the model runs on, such as cpu or cuda:0"),
+    Parameter("dtype", "float32", "number type of the weights: float32, bfloat16 or float16"),
+    Parameter(
+        "autostart",
+        default=False,
+        meaning="configure and activate at start; a failure ends the process",
+        read_only=True,
+    ),
+    Parameter("instruction", "", "instruction to follow from activation on; empty waits for one"),
+    Parameter("execution_horizon", 1, "actions executed before the policy is asked again", minimum=1, maximum=64),
+    Parameter(
+        "max_observation_age_s", 0.5, "oldest picture that may still move the arm [s]", minimum=0.01, maximum=10.0
+    ),
+    Parameter(
+        "max_translation_step_m", 0.0, "longest step, longer ones are shortened [m]; 0 takes the contract's", 0.0, 0.2
+    ),
+    Parameter("max_rotation_step_rad", 0.0, "largest turn, as above [rad]; 0 takes the contract's", 0.0, 1.0),
+    Parameter(
+        "max_step_change_m", 0.0, "largest change between two steps [m]; 0 is twice the contract's step", 0.0, 0.4
+    ),
+    Parameter(
+        "workspace_min_m", None, "lower corner x y z of the allowed box in the contract's frame [m]; not set: no box"
+    ),
+    Parameter(
+        "workspace_max_m", None, "upper corner x y z of the allowed box in the contract's frame [m]; not set: no box"
+    ),
+    Parameter("max_consecutive_stops", 5, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
+    Parameter("gripper_joint", "gripper", "entry of joint_states that measures the gripper; empty: none does"),
+    Parameter("gripper_closed_position", 0.0, "its position when closed, in its own unit"),
+    Parameter("gripper_open_position", 1.0, "its position when open, in its own unit"),
+)
+
+ARM_PARAMETERS = (
+    Parameter("task", "carrot_on_plate", "what lies on the table and counts as success", read_only=True),
+    Parameter("image_size_px", 128, "side of the square camera picture [px]", minimum=32, maximum=1024, read_only=True),
+    Parameter("seed", 0, "initial state at start; reset_world chooses later ones", minimum=0, read_only=True),
+    Parameter("real_time_factor", 1.0, "simulated seconds per second of the node's clock", 0.05, 10.0, read_only=True),
+    Parameter(
+        "command_slack_s", 0.25, "age beyond one control period that drops a command [s]", 0.0, 5.0, read_only=True
+    ),
+)
