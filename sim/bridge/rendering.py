@@ -1,0 +1,37 @@
+"""Pictures of the scene: MuJoCo's renderer without shadows, reflections and multisampling, supersampled instead."""
+
+from __future__ import annotations
+
+import mujoco
+
+from magma_ros import images
+from magma_ros.sim.bridge.gl import require_gl
+from magma_ros.sim.bridge.scene import CAMERA_NAME
+from magma_ros.types import ImageArray
+
+SUPERSAMPLE = 2
+"""Each picture is drawn this many times larger along both sides and area-averaged down."""
+
+
+class SceneRenderer:
+    """Draws the fixed camera's view; owns an OpenGL context until `close`.
+
+    Attributes:
+        gl_backend: "egl", "osmesa" or what `MUJOCO_GL` asked for.
+    """
+
+    def __init__(self, model: mujoco.MjModel, *, size_px: int) -> None:
+        self.gl_backend = require_gl()
+        self._size_px = size_px
+        self._renderer = mujoco.Renderer(model, SUPERSAMPLE * size_px, SUPERSAMPLE * size_px)
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._renderer.scene.flags[flag] = 0
+
+    def render(self, data: mujoco.MjData) -> ImageArray:
+        """The camera's view of `data`, shape (size_px, size_px, 3); a 4:3 sensor stretched into a square, as SimplerEnv does."""
+        self._renderer.update_scene(data, CAMERA_NAME)
+        return images.resize(self._renderer.render(), height_px=self._size_px, width_px=self._size_px)
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._renderer.close()
