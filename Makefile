@@ -1,0 +1,42 @@
+# Thin on purpose: tools/bootstrap.py does the set-up and takes a fraction of a second when nothing changed.
+PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11,$(shell command -v $(name) 2>/dev/null)))
+BIN := .venv/bin
+
+# A sourced ROS installation must not mix with .venv's; the environment's own guard must not leak into a new one.
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export AMENT_PREFIX_PATH := $(CURDIR)/.venv
+# ROS 2 stays on this machine, in a domain of its own for each run.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+domain = ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 ))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format clean setup
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
+	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
+
+test: setup ## every test; ARGS="-k name" picks some
+	@$(domain) $(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, import layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/mypy tools benchmarks setup.py
+	cd build/python && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-logo
+
+bench: setup ## measure; prints figures, changes nothing
+	@$(BIN)/python benchmarks/bridge_env.py $(ARGS)
+
+format: setup ## rewrite the code in the house format
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+setup: ## make .venv ready (the others do this first)
+	@$(PYTHON) tools/bootstrap.py
+
+clean: ## delete .venv and everything that was built
+	rm -rf .venv build install log

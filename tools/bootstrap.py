@@ -1,0 +1,196 @@
+"""Make `.venv` ready: packages, compiled messages, links to this checkout. Standard library only.
+
+Each step leaves a stamp with a hash of its inputs, so that a second run only refreshes the links:
+
+1. packages  system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
+2. messages  `msg/ srv/ action/` generated, compiled and installed into `.venv`
+3. links     `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterable, Iterator, Sequence
+
+import layout
+import system_packages
+
+SUPPORTED_PYTHON = ("3.11", "3.12")
+# Another ROS installation's variables, and the guard that the ROS wheels leave in their children's environment: a new
+# environment's interpreter that inherits it never sets its own library path.
+FOREIGN_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "AMENT_PREFIX_PATH",
+    "CMAKE_PREFIX_PATH",
+    "COLCON_PREFIX_PATH",
+    "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
+)
+STARTED = time.monotonic()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Bring the `.venv` of this checkout up to date."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--skip-packages", action="store_true", help="take the packages of .venv as they are")
+    options = parser.parse_args(arguments)
+    for name in FOREIGN_VARIABLES:
+        os.environ.pop(name, None)
+    root = Path(__file__).resolve().parent.parent
+    with one_at_a_time(root / "build" / "bootstrap.lock"):
+        bootstrap(root, root / ".venv", skip_packages=options.skip_packages)
+
+
+def bootstrap(root: Path, venv: Path, *, skip_packages: bool) -> None:
+    """Run the steps whose inputs changed."""
+    packages = Stamp(venv / "magma_ros.packages", package_sources(root), salt=str(venv))
+    if not skip_packages and not packages.is_current():
+        install_packages(root, venv)
+        packages.write()
+    messages = Stamp(venv / "magma_ros.messages", interface_sources(root), salt=packages.read())
+    if not messages.is_current():
+        build_messages(root, venv)
+        messages.write()
+    layout.link_checkout(root, venv)
+
+
+def package_sources(root: Path) -> list[Path]:
+    """The files that decide what is installed."""
+    return [*sorted((root / "requirements").glob("*.txt")), root / "tools" / "system_packages.py"]
+
+
+def interface_sources(root: Path) -> list[Path]:
+    """The files that decide what the compiled messages are."""
+    folders = [sorted((root / name).iterdir()) for name in ("msg", "srv", "action")]
+    return [root / "CMakeLists.txt", root / "package.xml", *(path for folder in folders for path in folder)]
+
+
+def install_packages(root: Path, venv: Path) -> None:
+    """Install what the machine lacks, make `.venv` unless there is a sound one, and install the pinned packages."""
+    python = find_python()
+    try:
+        system_packages.require(system_packages.requirements_for(python), say=say)
+    except system_packages.MissingSystemPackagesError as error:
+        raise failure(str(error)) from None
+    if not is_sound(venv):
+        say(f"making {venv.name} with {python}")
+        shutil.rmtree(venv, ignore_errors=True)
+        run([python, "-m", "venv", venv])
+    say("installing the pinned packages; the first time takes minutes")
+    files = sorted((root / "requirements").glob("*.txt"))
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, *(argument for path in files for argument in ("-r", str(path)))])
+
+
+def find_python() -> str:
+    """The interpreter for `.venv`: this one if it is supported, else the first supported one on PATH that starts."""
+    for candidate in (sys.executable, *(f"python{minor}" for minor in reversed(SUPPORTED_PYTHON))):
+        query = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+        with contextlib.suppress(FileNotFoundError):
+            minor, _, executable = system_packages.run_python(candidate, query).strip().partition(" ")
+            if minor in SUPPORTED_PYTHON:
+                return executable
+    raise failure(
+        f"Python {' or '.join(SUPPORTED_PYTHON)} is needed and none was found; name one: make PYTHON=/path/to/python"
+    )
+
+
+def is_sound(venv: Path) -> bool:
+    """Whether `.venv` was made at this very place with a supported Python, and its pip starts."""
+    settings = venv / "pyvenv.cfg"
+    if not settings.exists() or f" {venv}\n" not in settings.read_text(encoding="utf-8"):
+        return False
+    if next((venv / "lib").glob("python3.*")).name.removeprefix("python") not in SUPPORTED_PYTHON:
+        return False
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--version"]
+    return subprocess.run(pip, capture_output=True, check=False).returncode == 0
+
+
+def build_messages(root: Path, venv: Path) -> None:
+    """Generate, compile and install the interfaces into `.venv`."""
+    say("compiling the messages; about a minute")
+    binaries = venv / "bin"
+    os.environ["PATH"] = os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)])
+    os.environ["AMENT_PREFIX_PATH"] = str(venv)
+    run([binaries / "python", root / "tools" / "patch_ros_wheels.py"])
+    build = root / "build" / "interfaces"
+    shutil.rmtree(build, ignore_errors=True)
+    build.mkdir(parents=True)
+    settings = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "BUILD_TESTING": "OFF",
+        "CMAKE_INSTALL_PREFIX": venv,
+        "CMAKE_PREFIX_PATH": venv,
+        "CMAKE_MAKE_PROGRAM": binaries / "ninja",
+        "Python3_EXECUTABLE": binaries / "python",
+        "MAGMA_ROS_INTERFACES_ONLY": "ON",
+    }
+    flags = [f"-D{name}={value}" for name, value in settings.items()]
+    log = build / "build.log"
+    run([binaries / "cmake", "-S", root, "-B", build, "-GNinja", *flags], log=log)
+    run([binaries / "cmake", "--build", build, "--target", "install"], log=log)
+
+
+class Stamp:
+    """A file that holds the hash of what a step was last done with."""
+
+    def __init__(self, path: Path, sources: Iterable[Path], *, salt: str) -> None:
+        total = hashlib.sha256(salt.encode())
+        for source in sources:
+            total.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+        self._path, self._wanted = path, total.hexdigest()
+
+    def is_current(self) -> bool:
+        """Whether the step was last done with the present inputs."""
+        return self.read() == self._wanted
+
+    def read(self) -> str:
+        """The hash of the inputs that the step was last done with; empty when it never was."""
+        return self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+
+    def write(self) -> None:
+        """Record that the step is done with the present inputs."""
+        self._path.write_text(self._wanted, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two `make`s in one checkout don't install over each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run(command: Sequence[str | Path], *, log: Path | None = None) -> None:
+    """Run a command to its end; with `log` its output goes there and its tail is shown only on failure."""
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(log.open("ab")) if log else None
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        tail = [*log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:], f"(from {log})"] if log else []
+        raise failure("\n".join([*tail, f"this command failed: {' '.join(map(str, command))}"]))
+
+
+def say(message: str) -> None:
+    """Tell the person who waits what happens now, with the time since the start."""
+    print(f"[set-up {time.monotonic() - STARTED:4.0f} s] {message}", flush=True)
+
+
+def failure(message: str) -> SystemExit:
+    """The end of the set-up, with a message for a person; to be raised."""
+    return SystemExit(f"magma_ros set-up: {message}")
+
+
+if __name__ == "__main__":
+    main()
