@@ -16,7 +16,7 @@ from magma_ros.sim.bridge.kinematics import solve_ik
 from magma_ros.sim.bridge.layouts import CARROT_HALF_SIZE_M, PLATE_HALF_HEIGHT_M, Layout, layout_of_seed
 from magma_ros.sim.bridge.rendering import SceneRenderer
 from magma_ros.sim.bridge.success import CONSECUTIVE_GRASP_STEPS, has_moved, is_success, read_contacts
-from magma_ros.types import Action, FloatArray, Observation, Proprio, frozen_array
+from magma_ros.types import Action, FloatArray, ImageArray, Observation, Proprio, frozen_array
 
 BRIDGE_CONTRACT = ActionContract(
     embodiment="bridge_widowx",
@@ -82,7 +82,8 @@ class BridgeEnv:
         self._data, self._scratch = mujoco.MjData(self._model), mujoco.MjData(self._model)
         self._ee = self._model.site("ee").id
         self._base_rotation = _matrix(np.array(scene.BASE_QUAT_WXYZ))
-        self._renderer = SceneRenderer(self._model, size_px=image_size_px) if render else None
+        self._renderer = SceneRenderer(self._model, width_px=image_size_px, height_px=image_size_px) if render else None
+        self._viewer: tuple[tuple[int, int], SceneRenderer] | None = None
         self._state: BridgeState | None = None
 
     def reset(self, *, seed: int) -> tuple[Observation, dict[str, Any]]:
@@ -135,6 +136,15 @@ class BridgeEnv:
         self._state = BridgeState(self._physics(), position, quat, state.source_start_m, state.num_steps)
         return self._observe()
 
+    def view(self, *, width_px: int, height_px: int) -> ImageArray:
+        """The scene as the camera sees it, for people: shape (height_px, width_px, 3); 4:3 is undistorted."""
+        self._require_state()
+        size = (width_px, height_px)
+        if self._viewer is None or self._viewer[0] != size:
+            self._close_viewer()
+            self._viewer = (size, SceneRenderer(self._model, width_px=width_px, height_px=height_px))
+        return self._viewer[1].render(self._data)
+
     def get_state(self) -> BridgeState:
         """The present state; a value of its own."""
         return self._require_state()
@@ -161,11 +171,17 @@ class BridgeEnv:
         )
 
     def close(self) -> None:
-        """Free the renderer; further calls raise `EnvError`."""
+        """Free the renderers; further calls raise `EnvError`."""
+        self._close_viewer()
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
         self._state = None
+
+    def _close_viewer(self) -> None:
+        if self._viewer is not None:
+            self._viewer[1].close()
+            self._viewer = None
 
     def _require_state(self) -> BridgeState:
         if self._state is None:

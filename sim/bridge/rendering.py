@@ -20,17 +20,20 @@ class SceneRenderer:
         gl_backend: "egl", "osmesa" or what `MUJOCO_GL` asked for.
     """
 
-    def __init__(self, model: mujoco.MjModel, *, size_px: int) -> None:
+    def __init__(self, model: mujoco.MjModel, *, width_px: int, height_px: int) -> None:
         self.gl_backend = require_gl()
-        self._size_px = size_px
-        self._renderer = mujoco.Renderer(model, SUPERSAMPLE * size_px, SUPERSAMPLE * size_px)
+        self._width_px, self._height_px = width_px, height_px
+        self._renderer = mujoco.Renderer(model, SUPERSAMPLE * height_px, SUPERSAMPLE * width_px)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
 
     def render(self, data: mujoco.MjData) -> ImageArray:
-        """The camera's view of `data`, shape (size_px, size_px, 3); a 4:3 sensor stretched into a square, as SimplerEnv does."""
+        """The camera's view of `data`, shape (height_px, width_px, 3).
+
+        Its sensor is 4:3; a square picture is that view stretched, as SimplerEnv does.
+        """
         self._renderer.update_scene(data, CAMERA_NAME)
-        return images.resize(self._renderer.render(), height_px=self._size_px, width_px=self._size_px)
+        return images.resize(self._renderer.render(), height_px=self._height_px, width_px=self._width_px)
 
     def close(self) -> None:
         """Free the OpenGL context."""
