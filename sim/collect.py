@@ -38,10 +38,11 @@ class Perturbation:
     Attributes:
         clean_share: Share of episodes that are not perturbed at all.
         start_share: Share of the others that begin at a random end-effector pose.
-        noise_m, noise_rad: Standard deviation of the correlated noise in an episode of scale 1; scales are uniform in 0 … 1.5.
+        noise_m, noise_rad: Standard deviation of the correlated noise in an episode of scale 1; scales are uniform in 0 … 1.3.
         noise_memory: Correlation of the noise between two steps.
         push_rate, push_m, push_rad: Pushes begun per step, and their longest step; a push lasts 2 to 5 steps.
         flip_rate: Wrong gripper commands begun per step; one lasts 1 or 2 steps.
+        min_steps, max_steps: All of this ends after a number of steps drawn from this range, so that the expert can finish.
     """
 
     clean_share: float = 0.15
@@ -53,6 +54,8 @@ class Perturbation:
     push_m: float = 0.025
     push_rad: float = 0.2
     flip_rate: float = 0.012
+    min_steps: int = 15
+    max_steps: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Perturber:
     def __init__(self, perturbation: Perturbation, generator: np.random.Generator) -> None:
         self._settings, self._generator = perturbation, generator
         self.is_clean = bool(generator.random() < perturbation.clean_share)
-        self._scale = float(generator.uniform(0.0, 1.5))
+        self._scale = float(generator.uniform(0.0, 1.3))
+        self._steps_left = int(generator.integers(perturbation.min_steps, perturbation.max_steps + 1))
         self._noise = np.zeros(6)
         self._push, self._push_steps, self._flip_steps = np.zeros(6), 0, 0
 
@@ -106,7 +110,8 @@ class Perturber:
 
     def execute(self, intended: Action) -> Action:
         """`intended` with noise, pushes and gripper flips; at most 4.5 cm and 0.4 rad."""
-        if self.is_clean:
+        self._steps_left -= 1
+        if self.is_clean or self._steps_left < 0:
             return intended
         self._advance()
         motion = np.concatenate([intended.translation_m, intended.rotation_vector_rad])

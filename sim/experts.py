@@ -102,7 +102,7 @@ def _resting_on_plate(poses: WorldPoses) -> bool:
     """The carrot lies well on the plate: nothing is left to do."""
     offset = poses.source_position_m - poses.target_position_m
     gap = poses.source_position_m[2] - _CARROT_ON_PLATE_M
-    return bool(np.linalg.norm(offset[:2]) < 0.045 and -0.004 < gap < 0.012)
+    return bool(np.linalg.norm(offset[:2]) < 0.045 and -0.006 < gap < 0.012)
 
 
 def _approach(poses: WorldPoses, tuning: CarrotTuning, *, between: bool) -> Action:
