@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -247,12 +247,13 @@ def _in_order(config: CollectConfig, seeds: Iterable[int], *, workers: int) -> I
         return
     context = get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(config,))
-    waiting: deque[Future[Episode | None]] = deque()
+    waiting: deque[Future[dict[str, Any] | None]] = deque()
     try:
         for seed in seeds:
             waiting.append(pool.submit(_collect_in_worker, seed))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
+                values = waiting.popleft().result()
+                yield None if values is None else Episode(**values)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -265,8 +266,12 @@ def _start_worker(config: CollectConfig) -> None:
     _worker_collectors.append(Collector(config))
 
 
-def _collect_in_worker(seed: int) -> Episode | None:
-    return _worker_collectors[0](seed)
+def _collect_in_worker(seed: int) -> dict[str, Any] | None:
+    """The fields of the episode: plain values, which pickle."""
+    episode = _worker_collectors[0](seed)
+    if episode is None:
+        return None
+    return {**{f.name: getattr(episode, f.name) for f in fields(episode)}, "images": dict(episode.images)}
 
 
 def _shorten(vector: FloatArray, longest: float) -> FloatArray:

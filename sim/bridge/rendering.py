@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import mujoco
 
 from magma_ros import images
@@ -26,6 +28,7 @@ class SceneRenderer:
         self._renderer = mujoco.Renderer(model, SUPERSAMPLE * height_px, SUPERSAMPLE * width_px)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = 0
+        self._close = weakref.finalize(self, self._renderer.close)
 
     def render(self, data: mujoco.MjData) -> ImageArray:
         """The camera's view of `data`, shape (height_px, width_px, 3).
@@ -37,4 +40,4 @@ class SceneRenderer:
 
     def close(self) -> None:
         """Free the OpenGL context."""
-        self._renderer.close()
+        self._close()
