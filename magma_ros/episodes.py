@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -194,7 +193,7 @@ class EpisodeWriter:
         partial = target.with_suffix(".partial")
         with partial.open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
-        os.replace(partial, target)
+        partial.replace(target)
         self._num_episodes += 1
         return index
 
@@ -207,7 +206,7 @@ class EpisodeWriter:
         }
         partial = self.folder / "dataset.json.partial"
         partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, self.folder / "dataset.json")
+        partial.replace(self.folder / "dataset.json")
 
 
 def _archive_path(folder: Path, index: int) -> Path:

@@ -11,7 +11,8 @@ from magma_ros.errors import InvalidInputError
 SYSTEM_TEXT = "You are agent that can see, talk and act."
 """The system message that Magma was trained with."""
 
-IMAGE_TOKEN = "<image>"
+IMAGE_PLACEHOLDER = "<image>"
+"""What the text holds where a picture belongs."""
 MAX_INSTRUCTION_CHARS = 512
 """Longest instruction; the rest of the context belongs to the picture and the answer."""
 
@@ -62,7 +63,7 @@ def robot_action_user_text(instruction: str, *, use_image_start_end: bool, num_i
     """
     if num_images < 1:
         raise InvalidInputError(f"num_images: expected at least one picture, got {num_images}")
-    picture = f"<image_start>{IMAGE_TOKEN}<image_end>\n" if use_image_start_end else f"{IMAGE_TOKEN}\n"
+    picture = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
     return picture * num_images + f"What action should the robot take to {clean_instruction(instruction)}?"
 
 

@@ -1,0 +1,72 @@
+"""The `magma-ros` command: finds the subcommand, which alone is imported, and turns refusals into one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import tyro
+
+from magma_ros.errors import MagmaRosError
+
+EXIT_OK = 0
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+class Command(NamedTuple):
+    """A subcommand: `module:function` (typed keyword options, answers an exit status or None) and what it does."""
+
+    target: str
+    purpose: str
+
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "collect": Command("magma_ros.sim.commands:collect_demos", "record demonstrations of a scripted expert"),
+        "eval": Command("magma_ros.sim.commands:evaluate_policy", "measure a policy's success rate in simulation"),
+    }
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the subcommand that `arguments` (by default the process's) name; gives the exit status.
+
+    0 success, 1 a trial ended in an error, 2 refused (the reason is one line on stderr), 130 interrupted.
+    """
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+        return EXIT_OK
+    if name not in COMMANDS:
+        print(f"magma-ros: no subcommand {name!r}, available: {', '.join(COMMANDS)}", file=sys.stderr)
+        return EXIT_REFUSED
+    try:
+        status = tyro.cli(_load(COMMANDS[name].target), args=rest, prog=f"magma-ros {name}")
+    except MagmaRosError as error:
+        print(f"magma-ros {name}: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print(f"magma-ros {name}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return status or EXIT_OK
+
+
+def usage() -> str:
+    """The text of `magma-ros --help`."""
+    lines = [f"  {name:<10}{command.purpose}" for name, command in COMMANDS.items()]
+    heading = "usage: magma-ros SUBCOMMAND [OPTIONS]    (magma-ros SUBCOMMAND --help lists its options)"
+    return "\n".join([heading, "", "subcommands:", *lines])
+
+
+def _load(target: str) -> Callable[..., int | None]:
+    module, _, function = target.partition(":")
+    command: Callable[..., int | None] = getattr(importlib.import_module(module), function)
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Policies by name: the scripted expert, two that know nothing, and checkpoints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from magma_ros.contract import ActionContract
+from magma_ros.errors import CheckpointError, EnvError
+from magma_ros.policy import Policy
+from magma_ros.sim.env import Env
+from magma_ros.types import Action, ActionChunk, Observation
+
+_NO_TOKENS = np.empty((0, 7), dtype=np.int64)
+
+
+class Expert(Protocol):
+    """A script that reads the state of the world."""
+
+    def act(self) -> Action:
+        """What it would do now."""
+        ...
+
+
+class ExpertPolicy:
+    """A scripted expert behind the `Policy` protocol; it looks at the world, not at the observation."""
+
+    def __init__(self, expert: Expert, contract: ActionContract) -> None:
+        self._expert = expert
+        self._contract = contract
+
+    @property
+    def contract(self) -> ActionContract:
+        """The environment's."""
+        return self._contract
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """The expert's one action for the present state."""
+        return _single(self._expert.act(), observation)
+
+    def reset(self) -> None:
+        """Nothing to forget: the expert is a function of the state."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class RandomPolicy:
+    """Uniform random steps of at most half the contract's bounds, the gripper anywhere: the floor of a benchmark."""
+
+    def __init__(self, contract: ActionContract, *, seed: int = 0) -> None:
+        self._contract = contract
+        self._generator = np.random.default_rng(seed)
+        # A cube whose corner has half the allowed length, so that two steps never differ by more than the bound.
+        translation = contract.max_translation_m / np.sqrt(12.0)
+        rotation = contract.max_rotation_rad / np.sqrt(12.0)
+        self._high = np.array([translation] * 3 + [rotation] * 3 + [1.0])
+        self._low = np.array([-translation] * 3 + [-rotation] * 3 + [0.0])
+
+    @property
+    def contract(self) -> ActionContract:
+        """The environment's."""
+        return self._contract
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """The generator's next action."""
+        row = self._generator.uniform(self._low, self._high)
+        return _single(Action.from_array(row, frame=self._contract.frame), observation)
+
+    def reset(self) -> None:
+        """The generator goes on, so that trials differ."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class NoopPolicy:
+    """Holds still with the gripper open."""
+
+    def __init__(self, contract: ActionContract) -> None:
+        self._contract = contract
+
+    @property
+    def contract(self) -> ActionContract:
+        """The environment's."""
+        return self._contract
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """No motion."""
+        return _single(Action(np.zeros(3), np.zeros(3), 1.0, self._contract.frame), observation)
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> Policy:
+    """The policy called `name`: `expert`, `random`, `noop`, a checkpoint's name or its folder.
+
+    Args:
+        name: What is wanted.
+        env: Where it will act; the scripted policies take its contract, the expert reads its state.
+        seed: Of the random policy's generator.
+        device: Where a checkpoint's network runs, as torch names it.
+        dtype: Of its weights, as torch names it.
+
+    Raises:
+        CheckpointError: no such checkpoint, or it cannot be loaded.
+        EnvError: no expert knows `env`.
+        ContractError: its actions would mean another motion in `env`.
+    """
+    if name == "random":
+        return RandomPolicy(env.contract, seed=seed)
+    if name == "noop":
+        return NoopPolicy(env.contract)
+    if name == "expert":
+        return ExpertPolicy(_expert(env), env.contract)
+    policy = load_checkpoint(name, device=device, dtype=dtype)
+    env.contract.require_same_motion(policy.contract, who=f"checkpoint {name}")
+    return policy
+
+
+def load_checkpoint(name: str, *, device: str = "cpu", dtype: str = "float32") -> Policy:
+    """The policy in the checkpoint `name`, see `find_checkpoint`; picklable with its arguments, for worker processes.
+
+    Raises:
+        CheckpointError: no such checkpoint, or it cannot be loaded.
+    """
+    folder = find_checkpoint(name)
+    from magma_ros import checkpoint  # noqa: PLC0415 - needs torch
+
+    return checkpoint.load_policy(folder, device=device, dtype=dtype)
+
+
+def find_checkpoint(name: str) -> Path:
+    """The folder of the checkpoint `name`: a path, or a name in this project's `checkpoints`.
+
+    Raises:
+        CheckpointError: there is none; names the checkpoints that are available.
+    """
+    if (Path(name) / "config.json").is_file():
+        return Path(name)
+    folders = list(_checkpoint_folders())
+    for folder in folders:
+        if Path(name).name == name and (folder / name / "config.json").is_file():
+            return folder / name
+    available = sorted({found.parent.name for folder in folders for found in folder.glob("*/config.json")})
+    raise CheckpointError(
+        f"no policy or checkpoint {name!r}: expected expert, random, noop, a checkpoint folder or one of {available}"
+    )
+
+
+def _expert(env: Env) -> Expert:
+    from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo
+    from magma_ros.sim.experts import CarrotExpert  # noqa: PLC0415 - same
+
+    if not isinstance(env, BridgeEnv):
+        raise EnvError(f"no scripted expert for {type(env).__name__}, available for BridgeEnv")
+    return CarrotExpert(env)
+
+
+def _checkpoint_folders() -> Iterator[Path]:
+    yield Path(__file__).resolve().parents[1] / "checkpoints"  # a source checkout
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    for prefix in (*prefixes, sys.prefix):
+        yield Path(prefix) / "share" / "magma_ros" / "checkpoints"
+
+
+def _single(action: Action, observation: Observation) -> ActionChunk:
+    return ActionChunk(action.to_array()[None], action.frame, observation.stamp_s, _NO_TOKENS)

@@ -1,0 +1,52 @@
+"""What a reported number was measured with: commit, versions and machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("magma_ros", "numpy", "scipy", "opencv-python", "mujoco", "torch", "transformers")
+
+
+def provenance(*, device: str) -> dict[str, Any]:
+    """Plain JSON values: the source's commit, library versions and the device that ran the policy."""
+    return {"commit": source_commit(), "versions": _versions(), "device": device, "machine": _processor()}
+
+
+def source_commit() -> str | None:
+    """Hash of the source checkout, with `-dirty` when tracked files were changed; None outside of one."""
+    root = Path(__file__).resolve().parents[1]
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{head}-dirty" if changed else head
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({len(names)} cores)" if names else platform.processor() or platform.machine()

@@ -1,0 +1,97 @@
+"""The evaluation protocols as data: tasks, budgets and the limits of the simulated arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from magma_ros.errors import EnvError
+from magma_ros.safety import SafetyLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One goal, and how a trial of it is run and judged.
+
+    Attributes:
+        name: On command lines and in reports.
+        instruction: The sentence that the policy gets.
+        step_budget: Policy steps of a trial.
+        settle_steps: Steps without motion between the environment's reset and the first policy step.
+        success_rule: For people: what counts.
+    """
+
+    name: str
+    instruction: str
+    step_budget: int
+    settle_steps: int
+    success_rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named set of tasks on one simulated arm.
+
+    Attributes:
+        name: On command lines and in reports.
+        control_rate_hz: Policy steps per simulated second [Hz].
+        limits: What the arm may be told in one step.
+        tasks: Its goals.
+    """
+
+    name: str
+    control_rate_hz: float
+    limits: SafetyLimits
+    tasks: tuple[Task, ...]
+
+    def task(self, name: str) -> Task:
+        """The task called `name`.
+
+        Raises:
+            EnvError: there is none.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise EnvError(f"suite {self.name!r}: no task {name!r}, available {[task.name for task in self.tasks]}")
+
+
+BRIDGE_LIMITS = SafetyLimits(
+    max_translation_step_m=0.05,
+    max_rotation_step_rad=0.5,
+    max_observation_age_s=0.6,
+    max_step_change_m=0.08,
+    workspace_min_m=(0.10, -0.30, 0.0),
+    workspace_max_m=(0.50, 0.30, 0.35),
+    workspace_frame="base_link",
+)
+"""Of the simulated WidowX: a box over the table in the base frame [m], three control periods of patience."""
+
+BRIDGE = Suite(
+    name="bridge",
+    control_rate_hz=5.0,
+    limits=BRIDGE_LIMITS,
+    tasks=(
+        Task(
+            name="carrot_on_plate",
+            instruction="put carrot on plate",
+            step_budget=60,
+            settle_steps=0,
+            success_rule="the carrot rests on the plate alone at the last step; reset settles the scene for 0.5 s",
+        ),
+    ),
+)
+
+SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE,)})
+
+
+def find_suite(name: str) -> Suite:
+    """The suite called `name`.
+
+    Raises:
+        EnvError: there is none.
+    """
+    if name not in SUITES:
+        raise EnvError(f"no suite {name!r}, available {sorted(SUITES)}")
+    return SUITES[name]
