@@ -44,6 +44,17 @@ class Setup:
     max_observation_age_s: float
 
 
+def load_checkpoint(folder: Path, *, device: str, dtype: str) -> Policy:
+    """The policy in a checkpoint folder.
+
+    Raises:
+        MagmaRosError: it cannot be loaded.
+    """
+    from magma_ros.checkpoint import load_policy  # noqa: PLC0415  torch takes seconds; an unconfigured node has no use for it
+
+    return load_policy(folder, device=device, dtype=dtype)
+
+
 def build(parameters: Mapping[str, Any], *, load: LoadPolicy) -> Setup:
     """Load the checkpoint and let it infer once on a black picture, so that the first real step is not the slow one.
 

@@ -1,0 +1,74 @@
+"""Child processes that are started, watched and ended by their own ids, each with its log in a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from magma_ros.errors import EnvError
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child process.
+
+    Attributes:
+        name: For messages.
+        process: The process; `start` made it.
+        log: Everything that it printed.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @classmethod
+    def start(
+        cls, name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> Child:
+        """Run `command` with its output in `log`; `environment` is added to this process's own."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env={**os.environ, **(environment or {})},
+            )
+        return cls(name, process, log)
+
+    def require_alive(self) -> None:
+        """Nothing while it runs.
+
+        Raises:
+            EnvError: it ended; the message carries the end of its log.
+        """
+        status = self.process.poll()
+        if status is not None:
+            raise EnvError(f"{self.name} ended by itself with status {status}:\n{self.last_lines()}")
+
+    def last_lines(self, count: int = 15) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+
+    def stop(self, *, grace_s: float = 8.0) -> int:
+        """Ask it to end with SIGINT, and kill it after `grace_s`; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def run_id() -> int:
+    """A ROS domain from 1 to 100 for a run of this process, unless the user chose one."""
+    chosen = os.environ.get("ROS_DOMAIN_ID", "")
+    return int(chosen) if chosen.isdigit() else (os.getpid() + time.monotonic_ns() // 1_000_000) % 100 + 1
