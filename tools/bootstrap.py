@@ -79,7 +79,8 @@ def install_packages(root: Path, venv: Path) -> None:
     """Install what the machine lacks, make `.venv` unless there is a sound one, and install the pinned packages."""
     python = find_python()
     try:
-        system_packages.require(system_packages.requirements_for(python), say=say)
+        requirements = system_packages.requirements_for(python)
+        system_packages.require(requirements, install=system_packages.apt_installer(), say=say)
     except system_packages.MissingSystemPackagesError as error:
         raise failure(str(error)) from None
     if not is_sound(venv):
@@ -88,7 +89,15 @@ def install_packages(root: Path, venv: Path) -> None:
         run([python, "-m", "venv", venv])
     say("installing the pinned packages; the first time takes minutes")
     files = sorted((root / "requirements").glob("*.txt"))
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [
+        str(venv / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+    ]
     run([*pip, *(argument for path in files for argument in ("-r", str(path)))])
 
 

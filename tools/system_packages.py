@@ -58,17 +58,24 @@ def requirements_for(python: str) -> list[Requirement]:
     ]
 
 
-def require(requirements: Sequence[Requirement], *, say: Callable[[str], None] = print) -> None:
-    """Have every requirement met: asks apt-get for what is missing when run as root.
+def require(
+    requirements: Sequence[Requirement],
+    *,
+    install: Callable[[Sequence[str]], None] | None,
+    say: Callable[[str], None],
+) -> None:
+    """Have every requirement met; `install` gets the names of missing packages (None: nothing can be installed).
 
     Raises:
         MissingSystemPackagesError: something is still missing; the message names every package in one command.
     """
     lacking = [requirement for requirement in requirements if not requirement.is_met()]
-    if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
+    if lacking and install:
         say(f"installing system packages: {' '.join(packages_of(lacking))}")
-        install(packages_of([requirement for requirement in lacking if not requirement.optional]))
-        install(packages_of([requirement for requirement in lacking if requirement.optional]))
+        for optional in (False, True):  # apart, so that a name unknown to this release does not spoil the rest
+            names = packages_of([requirement for requirement in lacking if requirement.optional is optional])
+            if names:
+                install(names)
         lacking = [requirement for requirement in lacking if not requirement.is_met()]
     if any(not requirement.optional for requirement in lacking):
         raise MissingSystemPackagesError(explain(lacking))
@@ -89,10 +96,13 @@ def packages_of(requirements: Sequence[Requirement]) -> list[str]:
     return list(dict.fromkeys(name for requirement in requirements for name in requirement.packages))
 
 
-def install(packages: Sequence[str]) -> None:
-    """Ask apt-get for packages, after a fresh list; failure shows in the requirement that stays unmet."""
-    if not packages:
-        return
+def apt_installer() -> Callable[[Sequence[str]], None] | None:
+    """What installs packages here: apt-get when we are root and it is there, else None."""
+    return apt_install if os.geteuid() == 0 and shutil.which("apt-get") else None
+
+
+def apt_install(packages: Sequence[str]) -> None:
+    """Ask apt-get for packages, after a fresh list; a failure shows in the requirement that stays unmet."""
     apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):

@@ -1,0 +1,48 @@
+"""Control steps per second of the Bridge environment, with and without rendering; prints one line each.
+
+Run on an idle machine: `make bench ARGS="--steps 500"`.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+
+from magma_ros.sim.bridge.env import BridgeEnv
+from magma_ros.sim.experts import CarrotExpert
+
+STEP_BUDGET = 60
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=300, help="control steps measured in each run")
+    parser.add_argument("--runs", type=int, default=3, help="runs; the median is printed with the range")
+    options = parser.parse_args()
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}")
+    for label, render in (("one 128 px camera", True), ("no camera", False)):
+        rates = [steps_per_second(render=render, num_steps=options.steps) for _ in range(options.runs)]
+        spread = f"[{min(rates):.1f}, {max(rates):.1f}]"
+        print(f"bridge carrot_on_plate, {label}: {statistics.median(rates):.1f} control steps/s {spread}")
+
+
+def steps_per_second(*, render: bool, num_steps: int) -> float:
+    """Rate of `BridgeEnv.step` alone, over trials of the expert; resets and the expert's own time are left out."""
+    env = BridgeEnv("carrot_on_plate", render=render)
+    expert = CarrotExpert(env)
+    spent_s = 0.0
+    for index in range(num_steps):
+        if index % STEP_BUDGET == 0:
+            env.reset(seed=index // STEP_BUDGET)
+        action = expert.act()
+        started_s = time.perf_counter()
+        env.step(action)
+        spent_s += time.perf_counter() - started_s
+    env.close()
+    return num_steps / spent_s
+
+
+if __name__ == "__main__":
+    main()

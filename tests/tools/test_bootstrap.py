@@ -1,0 +1,47 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bootstrap import Stamp, is_sound, package_sources
+
+ROOT = Path(__file__).parents[2]
+WARM_START_S = 3.0
+
+
+def test_a_warm_start_is_silent_and_fast() -> None:
+    """When nothing changed, the set-up prints nothing and adds less than 3 s."""
+    command = [sys.executable, str(ROOT / "tools" / "bootstrap.py"), "--skip-packages"]
+    subprocess.run(command, check=True, capture_output=True)
+    started_s = time.monotonic()
+    second = subprocess.run(command, check=True, capture_output=True)
+    assert time.monotonic() - started_s < WARM_START_S
+    assert (b"", b"") == (second.stdout, second.stderr)
+
+
+def test_a_stamp_is_current_until_its_inputs_change(tmp_path) -> None:
+    """A step is skipped exactly while the bytes of its sources and its salt are those it was done with."""
+    source = tmp_path / "requirements.txt"
+    source.write_text("numpy==2.4.6\n")
+    assert not Stamp(tmp_path / "stamp", [source], salt="here").is_current()
+    Stamp(tmp_path / "stamp", [source], salt="here").write()
+    assert Stamp(tmp_path / "stamp", [source], salt="here").is_current()
+    assert not Stamp(tmp_path / "stamp", [source], salt="elsewhere").is_current()
+    source.write_text("numpy==2.4.7\n")
+    assert not Stamp(tmp_path / "stamp", [source], salt="here").is_current()
+
+
+def test_an_environment_that_was_moved_or_cut_short_is_not_sound(tmp_path) -> None:
+    """An environment made for another folder, or without its settings, is made anew instead of being used."""
+    assert not is_sound(tmp_path)
+    (tmp_path / "pyvenv.cfg").write_text("command = python3 -m venv /somewhere/else/.venv\n")
+    assert not is_sound(tmp_path)
+
+
+def test_every_requirement_is_pinned() -> None:
+    """Each line of each lock file names one exact version."""
+    files = [path for path in package_sources(ROOT) if path.suffix == ".txt"]
+    lines = [line for path in files for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert 5 == len(files)
+    assert [] == [line for line in lines if "==" not in line or line.count("==") != 1]
+    assert len(lines) == len({line.split("==")[0] for line in lines})
