@@ -1,4 +1,4 @@
-"""Perturbed demonstrations: somebody acts, badly on purpose, and the expert says what would have been right in every state seen.
+"""Perturbed demonstrations: an actor that errs on purpose, and in every state the action that the expert would take.
 
 Rolled out without pictures first; only the frames that are kept are drawn.
 """
@@ -6,7 +6,7 @@ Rolled out without pictures first; only the frames that are kept are drawn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
 from itertools import count
@@ -33,16 +33,16 @@ _MAX_EXECUTED_RAD = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Perturbation:
-    """How the actor departs from the action it was given; `scale` 0 in a share of the episodes.
+    """How the executed action departs from the intended one.
 
     Attributes:
         clean_share: Share of episodes that are not perturbed at all.
         start_share: Share of the others that begin at a random end-effector pose.
-        noise_m, noise_rad: Standard deviation of the correlated noise in an episode of scale 1; scales are uniform in 0 … 1.3.
+        noise_m, noise_rad: Standard deviation of the correlated noise at scale 1; an episode's scale is 0 … 1.3.
         noise_memory: Correlation of the noise between two steps.
-        push_rate, push_m, push_rad: Pushes begun per step, and their longest step; a push lasts 2 to 5 steps.
+        push_rate, push_m, push_rad: Pushes begun per step and their largest step per axis; one lasts 2 to 5 steps.
         flip_rate: Wrong gripper commands begun per step; one lasts 1 or 2 steps.
-        min_steps, max_steps: All of this ends after a number of steps drawn from this range, so that the expert can finish.
+        min_steps, max_steps: All of this ends after a number of steps from this range, so that the expert can finish.
     """
 
     clean_share: float = 0.15
@@ -64,7 +64,7 @@ class CollectConfig:
 
     Attributes:
         perturbation: Of every executed action.
-        actor: Makes the policy that acts (DAgger); None lets the expert act. Called once in each worker, so it must pickle.
+        actor: Makes the policy that acts (DAgger), once in each worker, so it must pickle; None lets the expert act.
         expert_share: With an `actor`: chance per step that the expert's action is executed instead (beta).
         max_steps: Control steps after which an episode is given up.
         image_size_px: Side of the recorded picture.
@@ -144,12 +144,17 @@ class Rollout:
 
 
 def collect(
-    output_dir: Path, *, num_episodes: int, first_seed: int = 1_000_000, config: CollectConfig | None = None, workers: int = 2
+    output_dir: Path,
+    *,
+    num_episodes: int,
+    first_seed: int = 1_000_000,
+    config: CollectConfig | None = None,
+    workers: int = 2,
 ) -> CollectReport:
-    """Write demonstrations of seeds `first_seed`, … until the dataset in `output_dir` has `num_episodes`; goes on where it stopped.
+    """Write demonstrations of seeds `first_seed`, … until the dataset in `output_dir` has `num_episodes` episodes.
 
-    The expert's own episodes are kept when they end in success, a policy's always. What is written depends on the seeds and
-    the configuration alone, not on the number of workers.
+    Goes on where it stopped. The expert's own episodes are kept when they end in success, a policy's always. What is
+    written depends on the seeds and the configuration alone, not on the number of workers.
     """
     config = config or CollectConfig()
     writer = EpisodeWriter(output_dir, contract=BRIDGE_CONTRACT, source=_describe(config, first_seed))
@@ -189,7 +194,9 @@ def roll_out(env: BridgeEnv, *, seed: int, config: CollectConfig, policy: Policy
     """One attempt at `seed`, ended by the step budget or once the expert has had nothing to do for three steps."""
     draw = np.random.default_rng([seed, 1])
     perturber = Perturber(config.perturbation, draw)
-    expert, states, actions = CarrotExpert(env), [], []
+    expert = CarrotExpert(env)
+    states: list[BridgeState] = []
+    actions: list[Action] = []
     observation, info = env.reset(seed=seed)
     start = perturber.start_pose()
     if start is not None:
@@ -240,7 +247,7 @@ def _episode(observations: list[Observation], rollout: Rollout, *, seed: int) ->
     )
 
 
-def _in_order(config: CollectConfig, seeds: Iterable[int], *, workers: int) -> Iterator[Episode | None]:
+def _in_order(config: CollectConfig, seeds: Iterable[int], *, workers: int) -> Generator[Episode | None, None, None]:
     """The episode of each seed, in order, made a few seeds ahead by `workers` processes (by this one for 1)."""
     if workers <= 1:
         yield from map(Collector(config), seeds)

@@ -1,7 +1,8 @@
 """Scripted experts: what a policy should do, as a memoryless function of the state that the camera can see.
 
-There is no timer and no phase: the same state always gives the same action, so that a policy that sees one frame can learn it and a
-label can be given for any state, a policy's own mistakes included. A funnel couples height to horizontal error: high when far, low when near.
+There is no timer and no phase: the same state always gives the same action, so that a policy that sees one frame can
+learn it, and every state that a policy gets itself into has a label. A funnel couples height to horizontal error: high
+when far, low when near.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _TABLE_M = TABLE_TOP_M - BASE_POSITION_M[2]
 _CARROT_ON_TABLE_M = _TABLE_M + CARROT_HALF_SIZE_M[2]
 _CARROT_ON_PLATE_M = _CARROT_ON_TABLE_M + 2 * PLATE_HALF_HEIGHT_M
 _HOME_FINGER_YAW_RAD = np.pi / 2
-"""Direction of the EE's y axis, about the base's z, at which the fingers close across a carrot that lies along base x."""
+"""Yaw of the end effector's y axis, in the base frame, when the fingers close across a carrot that lies along x."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,13 @@ class CarrotTuning:
     """Gains and geometry of `carrot_action`; lengths [m], angles [rad], heights above the point named.
 
     Attributes:
-        gain, rotation_gain: Share of the measured error commanded per step; the target-delta arm lags by about one step.
+        gain, rotation_gain: Share of the measured error commanded per step; the arm lags its target by about a step.
         max_step_m, max_turn_rad: Longest step.
         min_step_m: Shortest step while the goal is farther than that.
         grasp_height_m: End effector above the table where the fingers close.
         close_below_m: Error in height under which the fingers close.
-        align_radius_m, funnel_slope, hover_m: Descent to the carrot starts inside the radius and is given up to `hover_m` above.
-        carry_m, place_radius_m, place_slope: The same for the carrot over the plate.
+        align_radius_m, funnel_slope, hover_m: Funnel over the carrot: radius of its foot, rise per metre, top.
+        place_radius_m, place_slope, carry_m: The same of the funnel over the plate.
         release_gap_m: Gap between carrot and plate under which the fingers open.
         retreat_m: Rise after the release.
         closed_opening: Fingers closed further than this hold the carrot.
@@ -50,9 +51,9 @@ class CarrotTuning:
     align_radius_m: float = 0.006
     funnel_slope: float = 3.0
     hover_m: float = 0.07
-    carry_m: float = 0.055
     place_radius_m: float = 0.012
     place_slope: float = 1.2
+    carry_m: float = 0.055
     release_gap_m: float = 0.007
     retreat_m: float = 0.08
     closed_opening: float = 0.66
@@ -133,12 +134,12 @@ def _retreat(poses: WorldPoses, tuning: CarrotTuning) -> Action:
 
 
 def _toward(error_m: FloatArray, lift_m: float, tuning: CarrotTuning) -> FloatArray:
-    """The step along `error_m` inside a funnel whose floor is `lift_m` above the goal: up before sideways, sideways before down."""
+    """The step along `error_m`, over a funnel whose wall is `lift_m` above the goal here: below it, up first."""
     error = error_m + np.array([0.0, 0.0, lift_m])
     error[:2] *= np.clip(1.5 - error[2] / 0.03, 0.0, 1.0)
     distance = float(np.linalg.norm(error))
     if distance < 1e-9:
-        return error
+        return np.zeros(3)
     length = min(max(tuning.gain * distance, min(tuning.min_step_m, distance)), tuning.max_step_m)
     return np.asarray(error * (length / distance))
 

@@ -25,7 +25,16 @@ MESHES = {
     "finger": "WXSA-250-M-10-Finger.stl",
 }
 WOOD_SIZE_PX = 256
-_CARROT_SECTIONS = ((-1.0, 0.55), (-0.94, 0.9), (-0.8, 1.0), (-0.3, 0.93), (0.3, 0.8), (0.75, 0.62), (0.93, 0.42), (1.0, 0.15))
+_CARROT_SECTIONS = (
+    (-1.0, 0.55),
+    (-0.94, 0.9),
+    (-0.8, 1.0),
+    (-0.3, 0.93),
+    (0.3, 0.8),
+    (0.75, 0.62),
+    (0.93, 0.42),
+    (1.0, 0.15),
+)
 _CARROT_SIDES = 12
 
 
@@ -46,7 +55,7 @@ def scene_files() -> dict[str, bytes]:
 
 
 def wood_picture(*, seed: int = 7) -> ImageArray:
-    """A plain light wood, RGB, shape (256, 256, 3): boards with grain along the picture's width; tiles without seams."""
+    """A plain light wood with grain along the picture's width, RGB, shape (256, 256, 3); tiles without seams."""
     generator = np.random.default_rng(seed)
     noise = generator.standard_normal((WOOD_SIZE_PX, WOOD_SIZE_PX)).astype(np.float32)
     tiled = np.tile(noise, (3, 3))
@@ -55,7 +64,7 @@ def wood_picture(*, seed: int = 7) -> ImageArray:
     middle = slice(WOOD_SIZE_PX, 2 * WOOD_SIZE_PX)
     shade = (grain + broad)[middle, middle]
     colour = np.array([178.0, 142.0, 104.0]) + shade[..., None] * np.array([14.0, 14.0, 13.0])
-    return np.clip(colour, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colour, 0, 255), dtype=np.uint8)
 
 
 def carrot_vertices(half_size_m: tuple[float, float, float]) -> FloatArray:
@@ -63,7 +72,7 @@ def carrot_vertices(half_size_m: tuple[float, float, float]) -> FloatArray:
     angles = np.linspace(0.0, 2.0 * np.pi, _CARROT_SIDES, endpoint=False)
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     rings = [np.column_stack([np.full(_CARROT_SIDES, x), ring * width]) for x, width in _CARROT_SECTIONS]
-    return np.concatenate(rings) * np.array(half_size_m)
+    return np.asarray(np.concatenate(rings) * np.array(half_size_m))
 
 
 def _png(picture: ImageArray) -> bytes:

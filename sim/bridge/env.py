@@ -11,7 +11,7 @@ import numpy as np
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.errors import EnvError, InvalidInputError
 from magma_ros.geometry import compose_ee_delta
-from magma_ros.sim.bridge import scene
+from magma_ros.sim.bridge import arm, scene
 from magma_ros.sim.bridge.kinematics import solve_ik
 from magma_ros.sim.bridge.layouts import CARROT_HALF_SIZE_M, PLATE_HALF_HEIGHT_M, Layout, layout_of_seed
 from magma_ros.sim.bridge.rendering import SceneRenderer
@@ -94,8 +94,8 @@ class BridgeEnv:
         """As `reset`, with the objects where `layout` puts them."""
         model, data = self._model, self._data
         mujoco.mj_resetData(model, data)
-        data.qpos[_ARM], data.qpos[_FINGERS] = scene.HOME_JOINTS_RAD, scene.FINGER_RANGE_M[1]
-        data.ctrl[_ARM], data.ctrl[_FINGERS] = scene.HOME_JOINTS_RAD, scene.GRIPPER_TARGET_M[1]
+        data.qpos[_ARM], data.qpos[_FINGERS] = arm.HOME_JOINTS_RAD, arm.FINGER_RANGE_M[1]
+        data.ctrl[_ARM], data.ctrl[_FINGERS] = arm.HOME_JOINTS_RAD, arm.GRIPPER_TARGET_M[1]
         yaw = layout.source_yaw_rad / 2
         carrot = [*layout.source_xy_m, scene.TABLE_TOP_M + CARROT_HALF_SIZE_M[2], np.cos(yaw), 0, 0, np.sin(yaw)]
         plate = [*layout.target_xy_m, scene.TABLE_TOP_M + PLATE_HALF_HEIGHT_M, 1, 0, 0, 0]
@@ -113,7 +113,7 @@ class BridgeEnv:
         _require_usable(action)
         position, quat = compose_ee_delta(state.target_position_m, state.target_quat_xyzw, action)
         data.ctrl[_ARM] = self._ik(position, quat)
-        closed, opened = scene.GRIPPER_TARGET_M
+        closed, opened = arm.GRIPPER_TARGET_M
         data.ctrl[_FINGERS] = closed + (opened - closed) * np.clip(action.gripper_opening, 0.0, 1.0)
         mujoco.mj_step(self._model, data, SUBSTEPS)
         mujoco.mj_forward(self._model, data)
@@ -214,7 +214,7 @@ class BridgeEnv:
         return quat[[1, 2, 3, 0]]
 
     def _gripper_opening(self) -> float:
-        low, high = scene.FINGER_RANGE_M
+        low, high = arm.FINGER_RANGE_M
         return float(np.clip((self._data.qpos[_FINGERS].mean() - low) / (high - low), 0.0, 1.0))
 
     def _observe(self) -> Observation:
