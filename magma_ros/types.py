@@ -37,6 +37,18 @@ def frozen_array(values: ArrayLike, *, shape: tuple[int, ...], dtype: DTypeLike,
     return array
 
 
+def frozen_image(image: ArrayLike, *, name: str) -> ImageArray:
+    """A read-only copy of a picture, (height, width, 3) uint8; other types are refused, not converted.
+
+    Raises:
+        InvalidInputError: another dtype or shape.
+    """
+    array = np.asarray(image)
+    if array.dtype != np.uint8:
+        raise InvalidInputError(f"{name}: expected uint8, got {array.dtype}")
+    return frozen_array(array, shape=(-1, -1, 3), dtype=np.uint8, name=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Proprio:
     """Measured robot state.
@@ -77,12 +89,7 @@ class Observation:
     proprio: Proprio | None = None
 
     def __post_init__(self) -> None:
-        images = {}
-        for name, image in self.images.items():
-            array = np.asarray(image)
-            if array.dtype != np.uint8:
-                raise InvalidInputError(f"image {name!r}: expected uint8, got {array.dtype}")
-            images[name] = frozen_array(array, shape=(-1, -1, 3), dtype=np.uint8, name=f"image {name!r}")
+        images = {name: frozen_image(image, name=f"image {name!r}") for name, image in self.images.items()}
         object.__setattr__(self, "images", MappingProxyType(images))
 
 
@@ -92,7 +99,7 @@ class Action:
 
     Attributes:
         translation_m: Displacement along the axes of `frame`, shape (3,) [m].
-        rotation_vector_rad: Axis times angle along the axes of `frame`, about the current end effector, shape (3,) [rad].
+        rotation_vector_rad: Axis times angle along the axes of `frame`, about the end effector, shape (3,) [rad].
         gripper_opening: Absolute goal, 0 closed … 1 open.
         frame: Name of the frame whose axes the displacement uses.
     """
@@ -163,7 +170,7 @@ class ModelInput:
     prompt: str
 
     def __post_init__(self) -> None:
-        images = tuple(frozen_array(i, shape=(-1, -1, 3), dtype=np.uint8, name="images") for i in self.images)
+        images = tuple(frozen_image(image, name=f"image {index}") for index, image in enumerate(self.images))
         object.__setattr__(self, "images", images)
 
 
