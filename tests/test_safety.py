@@ -1,0 +1,243 @@
+"""Limits between a policy and an arm: one test per fault, each of which ends in `Stop`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magma_ros.errors import ContractError
+from magma_ros.safety import SafetyFilter, SafetyLimits
+from magma_ros.types import Action, Observation, SafeAction, Stop, StopReason
+from tests.examples import CONTRACT, LIMITS, make_action, make_observation, make_proprio
+
+NOW_S = 10.0
+steps = st.floats(-0.1, 0.1)
+
+
+def judge(action: Action, *, position_m: list[float] | None = None, now_s: float = NOW_S) -> SafeAction | Stop:
+    changes = {} if position_m is None else {"proprio": make_proprio(position_m)}
+    return SafetyFilter(LIMITS, CONTRACT).filter(action, make_observation(**changes), now_s)
+
+
+def assert_stops(decision: SafeAction | Stop, reason: StopReason) -> None:
+    assert isinstance(decision, Stop), decision
+    assert decision.reason is reason
+    assert decision.detail
+
+
+def test_a_harmless_action_passes_unchanged() -> None:
+    """Inside all limits, the action is the policy's own."""
+    action = make_action(0.01, -0.01, 0.005, 0.05, 0.0, -0.05, 0.3)
+    decision = judge(action)
+    assert isinstance(decision, SafeAction)
+    assert decision.limited_by == ()
+    np.testing.assert_array_equal(action.to_array(), decision.action.to_array())
+
+
+@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_not_finite_stop(index: int, value: float) -> None:
+    """One NaN or infinity in any column stops the arm."""
+    row = np.zeros(7)
+    row[index] = value
+    assert_stops(judge(Action.from_array(row, frame="base_link")), StopReason.NON_FINITE)
+
+
+@pytest.mark.parametrize("frame", ["tool0", "", "Base_link"])
+def test_another_frame_stops(frame: str) -> None:
+    """A displacement along other axes than the contract's stops the arm."""
+    assert_stops(judge(make_action(0.01, frame=frame)), StopReason.WRONG_FRAME)
+
+
+@pytest.mark.parametrize("now_s", [10.51, 1e9])
+def test_old_observation_stops(now_s: float) -> None:
+    """A picture that is older than allowed stops the arm."""
+    assert_stops(judge(make_action(), now_s=now_s), StopReason.STALE_OBSERVATION)
+
+
+def test_observation_from_the_future_stops() -> None:
+    """A picture that is stamped well after now stops the arm; a small difference of clocks does not."""
+    assert_stops(judge(make_action(), now_s=9.8), StopReason.STALE_OBSERVATION)
+    assert isinstance(judge(make_action(), now_s=9.95), SafeAction)
+
+
+@pytest.mark.parametrize(("stamp_s", "now_s"), [(math.nan, 10.0), (10.0, math.nan), (math.inf, 10.0)])
+def test_time_that_is_no_number_stops(stamp_s: float, now_s: float) -> None:
+    """A stamp or a clock that cannot be compared stops the arm."""
+    decision = SafetyFilter(LIMITS, CONTRACT).filter(make_action(), make_observation(stamp_s=stamp_s), now_s)
+    assert_stops(decision, StopReason.NON_FINITE)
+
+
+@pytest.mark.parametrize("row", [(0.05, 0.05, 0.0), (0.0, 0.0, 0.0, 0.4, 0.4, 0.0), (1e6,)])
+def test_steps_beyond_the_contract_stop(row: tuple[float, ...]) -> None:
+    """A step that is longer than the contract allows is refused, not shortened."""
+    assert_stops(judge(make_action(*row)), StopReason.OUT_OF_CONTRACT)
+
+
+@pytest.mark.parametrize("opening", [-0.06, 1.06, 255.0])
+def test_gripper_far_outside_its_range_stops(opening: float) -> None:
+    """A gripper goal that cannot be an opening stops the arm."""
+    assert_stops(judge(make_action(0, 0, 0, 0, 0, 0, opening)), StopReason.OUT_OF_CONTRACT)
+
+
+@pytest.mark.parametrize(("opening", "expected"), [(-0.04, 0.0), (1.04, 1.0), (0.996, 0.996)])
+def test_gripper_just_outside_is_clipped(opening: float, expected: float) -> None:
+    """Rounding around 0 and 1 does not stop the arm."""
+    decision = judge(make_action(0, 0, 0, 0, 0, 0, opening))
+    assert isinstance(decision, SafeAction)
+    assert decision.action.gripper_opening == expected
+
+
+def test_missing_proprio_stops_when_there_is_a_workspace() -> None:
+    """Without a measured position nothing can be said about the box."""
+    decision = SafetyFilter(LIMITS, CONTRACT).filter(make_action(), make_observation(proprio=None), NOW_S)
+    assert_stops(decision, StopReason.NO_PROPRIO)
+
+
+def test_proprio_that_is_no_number_stops() -> None:
+    """A measured position of NaN stops the arm."""
+    assert_stops(judge(make_action(), position_m=[math.nan, 0.0, 0.2]), StopReason.NON_FINITE)
+
+
+def test_without_a_workspace_no_proprio_is_needed() -> None:
+    """An arm that measures nothing can be driven without a box."""
+    limits = dataclasses.replace(LIMITS, workspace_min_m=None, workspace_max_m=None)
+    decision = SafetyFilter(limits, CONTRACT).filter(make_action(0.01), make_observation(proprio=None), NOW_S)
+    assert isinstance(decision, SafeAction)
+
+
+@pytest.mark.parametrize(
+    ("position_m", "step"),
+    [([0.53, 0.0, 0.2], (0.01,)), ([0.07, 0.0, 0.2], (-0.01,)), ([0.3, 0.0, -0.03], (0.0, 0.0, -0.001))],
+)
+def test_leading_further_out_of_the_workspace_stops(position_m: list[float], step: tuple[float, ...]) -> None:
+    """An arm that is outside the box by more than the margin may not go on outwards."""
+    assert_stops(judge(make_action(*step), position_m=position_m), StopReason.OUTSIDE_WORKSPACE)
+
+
+def test_the_way_back_into_the_workspace_is_open() -> None:
+    """From outside, an action that leads back passes unchanged."""
+    decision = judge(make_action(-0.02), position_m=[0.6, 0.0, 0.2])
+    assert isinstance(decision, SafeAction)
+    assert decision.limited_by == ()
+
+
+def test_actions_are_cut_at_the_wall() -> None:
+    """Only the component that would leave the box is shortened, exactly to the wall."""
+    decision = judge(make_action(0.02, 0.01), position_m=[0.49, 0.0, 0.2])
+    assert isinstance(decision, SafeAction)
+    assert decision.limited_by == ("workspace",)
+    np.testing.assert_allclose([0.01, 0.01, 0.0], decision.action.translation_m, atol=1e-12)
+
+
+def test_inside_the_margin_outward_motion_is_zero() -> None:
+    """Slightly outside the box, outward components are taken out and the rest goes on."""
+    decision = judge(make_action(0.01, 0.01), position_m=[0.51, 0.0, 0.2])
+    assert isinstance(decision, SafeAction)
+    np.testing.assert_allclose([0.0, 0.01, 0.0], decision.action.translation_m, atol=1e-12)
+
+
+def test_long_steps_are_shortened_along_their_direction() -> None:
+    """A step that is longer than the arm's limit keeps its direction."""
+    decision = judge(make_action(0.03, 0.04, 0.0, 0.3, 0.0, 0.0))
+    assert isinstance(decision, SafeAction)
+    assert decision.limited_by == ("translation_step", "rotation_step")
+    np.testing.assert_allclose([0.018, 0.024, 0.0], decision.action.translation_m, atol=1e-12)
+    np.testing.assert_allclose([0.2, 0.0, 0.0], decision.action.rotation_vector_rad, atol=1e-12)
+
+
+def test_sudden_change_of_motion_stops() -> None:
+    """Turning around at full speed is a discontinuity."""
+    safety = SafetyFilter(LIMITS, CONTRACT)
+    assert isinstance(safety.filter(make_action(0.03), make_observation(), NOW_S), SafeAction)
+    assert_stops(safety.filter(make_action(-0.03), make_observation(), NOW_S), StopReason.DISCONTINUITY)
+
+
+def test_after_a_stop_and_after_reset_the_arm_is_at_rest() -> None:
+    """The change of motion is measured against rest again, so that one jump does not stop the arm for ever."""
+    safety = SafetyFilter(LIMITS, CONTRACT)
+    safety.filter(make_action(0.03), make_observation(), NOW_S)
+    safety.filter(make_action(-0.03), make_observation(), NOW_S)
+    assert isinstance(safety.filter(make_action(-0.03), make_observation(), NOW_S), SafeAction)
+    safety.reset()
+    assert isinstance(safety.filter(make_action(0.03), make_observation(), NOW_S), SafeAction)
+
+
+@given(
+    row=st.tuples(steps, steps, steps, *[st.floats(-1, 1)] * 3, st.floats(-0.2, 1.2)),
+    position=st.tuples(st.floats(0.0, 0.6), st.floats(-0.4, 0.4), st.floats(-0.1, 0.5)),
+)
+def test_whatever_passes_is_within_every_limit(row: tuple[float, ...], position: tuple[float, ...]) -> None:
+    """No action comes out that is too long, leads out of the box, or asks the gripper for the impossible."""
+    decision = judge(make_action(*row), position_m=list(position))
+    if isinstance(decision, Stop):
+        return
+    action, place = decision.action, np.array(position)
+    assert np.linalg.norm(action.translation_m) <= LIMITS.max_translation_step_m + 1e-12
+    assert np.linalg.norm(action.rotation_vector_rad) <= LIMITS.max_rotation_step_rad + 1e-12
+    assert 0.0 <= action.gripper_opening <= 1.0
+    low, high = np.array(LIMITS.workspace_min_m), np.array(LIMITS.workspace_max_m)
+    after = place + action.translation_m
+    assert (after >= np.minimum(low, place) - 1e-12).all()
+    assert (after <= np.maximum(high, place) + 1e-12).all()
+
+
+def test_the_callers_action_is_not_changed() -> None:
+    """Limiting makes a new action."""
+    action = make_action(0.05)
+    judge(action)
+    assert action.translation_m[0] == 0.05
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_translation_step_m": 0.0},
+        {"max_rotation_step_rad": -1.0},
+        {"max_observation_age_s": math.nan},
+        {"max_step_change_m": math.inf},
+        {"workspace_min_m": None},
+        {"workspace_max_m": (0.5, 0.3, -0.1)},
+        {"workspace_max_m": (0.5, 0.3, math.nan)},
+        {"workspace_max_m": (0.5, 0.3)},
+        {"workspace_margin_m": -0.01},
+    ],
+)
+def test_meaningless_limits_are_refused(changes: dict[str, object]) -> None:
+    """Zero, negative or unbounded limits and a box without an inside cannot be set."""
+    with pytest.raises(ContractError):
+        dataclasses.replace(LIMITS, **changes)
+
+
+def test_workspace_in_another_frame_is_refused() -> None:
+    """A box along other axes than the actions' cannot be checked, so that it cannot be set."""
+    with pytest.raises(ContractError, match="tool0"):
+        SafetyFilter(LIMITS, dataclasses.replace(CONTRACT, frame="tool0"))
+
+
+def test_limits_without_a_box_fit_any_frame() -> None:
+    """Limits on the step alone hold in every frame."""
+    limits = SafetyLimits(0.03, 0.2, 0.5, 0.05)
+    safety = SafetyFilter(limits, dataclasses.replace(CONTRACT, frame="tool0"))
+    decision = safety.filter(make_action(0.01, frame="tool0"), make_observation(), NOW_S)
+    assert isinstance(decision, SafeAction)
+
+
+def test_every_reason_is_a_word_for_a_status_message() -> None:
+    """Reasons are lower-case words, all different."""
+    values = [reason.value for reason in StopReason]
+    assert len(set(values)) == len(values)
+    assert all(value == value.lower() and value.replace("_", "").isalpha() for value in values)
+
+
+def test_observation_can_be_judged_before_asking_a_policy() -> None:
+    """A fresh observation has no objection; a stale one does, before any inference is spent on it."""
+    safety = SafetyFilter(LIMITS, CONTRACT)
+    observation: Observation = make_observation()
+    assert safety.check_observation(observation, NOW_S) is None
+    assert_stops(safety.check_observation(observation, 11.0), StopReason.STALE_OBSERVATION)
