@@ -49,8 +49,8 @@ MakeWorld = Callable[[str, int], World]
 
 def bridge_world(task: str, image_size_px: int) -> World:
     """The WidowX tabletop."""
+    from magma_ros.sim.bridge.arm import ARM_JOINTS  # noqa: PLC0415  same
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415  MuJoCo and OpenGL only where they are needed
-    from magma_ros.sim.bridge.scene import ARM_JOINTS  # noqa: PLC0415  same
 
     env = BridgeEnv(task, image_size_px=image_size_px)
     return World(env, ARM_JOINTS, lambda width_px, height_px: env.view(width_px=width_px, height_px=height_px))

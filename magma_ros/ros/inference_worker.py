@@ -54,7 +54,11 @@ class Answer:
 
 
 class InferenceWorker:
-    """Ticks the controller on a thread of its own, on the newest job only; answers are fetched by the executor."""
+    """Ticks the controller on a thread of its own, on the newest job only; answers are fetched by the executor.
+
+    A job that waits while a tick decides to move is dropped: its picture was taken before that motion, so acting on it
+    would make the same motion twice. A policy that is slower than its control period thus acts less often, not wrongly.
+    """
 
     def __init__(
         self,
@@ -98,8 +102,16 @@ class InferenceWorker:
 
     def _run(self) -> None:
         while (job := self._next_job()) is not None:
-            self._answers.put(self._tick(job))
+            answer = self._tick(job)
+            if isinstance(answer.decision, SafeAction):
+                self._forget_job_of(job.epoch)
+            self._answers.put(answer)
             self._wake()
+
+    def _forget_job_of(self, epoch: int) -> None:
+        with self._condition:
+            if self._job is not None and self._job.epoch == epoch:
+                self._job = None
 
     def _next_job(self) -> Job | None:
         with self._condition:

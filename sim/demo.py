@@ -1,0 +1,223 @@
+"""The whole graph at work: a camera topic moves a simulated arm, three trials, a film and a contact sheet.
+
+Starts `arm_node` and `policy_node` as processes of their own and speaks to them over DDS as any client would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from magma_ros.errors import EnvError, MagmaRosError
+from magma_ros.ros.goal import Outcome
+from magma_ros.ros.spin import StopFlag
+from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
+from magma_ros.sim.evaluate import Evaluation
+from magma_ros.sim.film import Shot, write_contact_sheet, write_film
+from magma_ros.sim.policies import find_checkpoint
+from magma_ros.sim.processes import Child, run_id
+from magma_ros.sim.provenance import provenance
+from magma_ros.sim.rollout import Outcome as Verdict
+from magma_ros.sim.rollout import RolloutResult
+from magma_ros.sim.suites import BRIDGE
+
+EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
+_START_S = 60.0
+_FILM_SPEED = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Run trials of a checkpoint through the ROS graph.
+
+    Attributes:
+        trials: How many.
+        seed: Initial state of the first; the others follow.
+        checkpoint: A checkpoint folder, or a name in this project's `checkpoints`.
+        real_time_factor: Simulated seconds per second; raise it only where inference stays below a control period.
+        output: Folder for the film, the contact sheet and the nodes' logs.
+        json: File for the outcome of every seed.
+    """
+
+    trials: int = 3
+    seed: int = 0
+    checkpoint: Annotated[str, tyro.conf.arg(aliases=["--policy"])] = "magma-tiny"
+    real_time_factor: float = 1.0
+    output: Path = Path("outputs")
+    json: Path | None = None
+
+
+def graph_environment() -> dict[str, str]:
+    """What the nodes' processes need: this machine only, a domain of this run, a transport that loses no picture."""
+    return {
+        "ROS_DOMAIN_ID": str(run_id()),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_file("config/fastdds.xml")),
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "268435456",
+        "MALLOC_ARENA_MAX": "1",
+    }
+
+
+def shared_file(name: str) -> Path:
+    """A file of this project outside the Python package: from the source checkout, or from where it was installed.
+
+    Raises:
+        EnvError: it is in neither place.
+    """
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    folders = [Path(__file__).resolve().parents[1]]
+    folders += [prefix / "share" / "magma_ros" for prefix in (*prefixes, Path(sys.prefix))]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise EnvError(f"{name}: expected in one of {[str(folder) for folder in folders]}")
+
+
+@contextmanager
+def running_graph(options: DemoOptions) -> Iterator[tuple[Child, ...]]:
+    """The two nodes; the policy ends first, so that the arm holds until it ends itself."""
+    checkpoint, parameters = find_checkpoint(options.checkpoint), shared_file("config/sim_wx250s.yaml")
+    arm = ["-p", f"real_time_factor:={options.real_time_factor}", "-p", f"seed:={options.seed}"]
+    policy = ["-p", f"checkpoint:={checkpoint}", "-p", "autostart:=true"]
+    children: list[Child] = []
+    try:
+        for module, own in (("magma_ros.sim.arm_node", arm), ("magma_ros.ros.policy_node", policy)):
+            name = module.rpartition(".")[2]
+            command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(parameters), *own]
+            children.append(Child.start(name, command, log=options.output / "logs" / f"{name}.log"))
+        yield tuple(children)
+    finally:
+        for child in reversed(children):
+            child.stop()
+
+
+def require_running(children: Sequence[Child], stop: StopFlag) -> None:
+    """Nothing while the demo may go on.
+
+    Raises:
+        InterruptedTrialError: the person at the terminal pressed Ctrl-C.
+        EnvError: a node ended by itself.
+    """
+    if stop.is_set:
+        raise InterruptedTrialError("interrupted: the arm holds still")
+    for child in children:
+        child.require_alive()
+
+
+def run_trials(client: TrialClient, options: DemoOptions, console: Console) -> list[Trial]:
+    """Every trial, with a bar for the one under way and a line for each that ended."""
+    task = BRIDGE.task("carrot_on_plate")
+    timeout_s = 20.0 + 3.0 * task.step_budget / BRIDGE.control_rate_hz / options.real_time_factor
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+    trials: list[Trial] = []
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        for seed in range(options.seed, options.seed + options.trials):
+            bar = progress.add_task(f'seed {seed}: "{task.instruction}"', total=task.step_budget, note="")
+
+            def on_step(step: Step, bar: Any = bar) -> None:
+                note = f"inference {1000 * step.inference_s:3.0f} ms" if step.moved else f"holds: {step.stop_reason}"
+                progress.update(bar, completed=step.number, note=note)
+
+            trial = client.run_trial(
+                seed, task.instruction, step_budget=task.step_budget, timeout_s=timeout_s, on_step=on_step
+            )
+            progress.remove_task(bar)
+            console.print(describe(trial), highlight=False)
+            trials.append(trial)
+    return trials
+
+
+def describe(trial: Trial) -> str:
+    """One line about a trial."""
+    verdict = "success" if trial.success else "failure"
+    ended = "" if trial.outcome is Outcome.BUDGET_SPENT else f", {trial.outcome.name}: {trial.message}"
+    median_ms = 1000 * statistics.median([step.inference_s for step in trial.steps] or [0.0])
+    return f"seed {trial.seed}: {verdict} after {trial.num_steps} steps (inference {median_ms:.0f} ms median{ended})"
+
+
+def evaluation(trials: Sequence[Trial], options: DemoOptions) -> Evaluation:
+    """The trials as the simulator's evaluation counts them."""
+    results = []
+    for trial in trials:
+        stops = [step.stop_reason for step in trial.steps if not step.moved]
+        reasons = {reason: stops.count(reason) for reason in sorted(set(stops))}
+        outcome: Verdict = "success" if trial.success else "failure"
+        results.append(RolloutResult(trial.seed, outcome, trial.num_steps, len(stops), 0, reasons, {}, ""))
+    task = BRIDGE.task("carrot_on_plate")
+    return Evaluation(options.checkpoint, BRIDGE.name, task.name, task.step_budget, task.settle_steps, tuple(results))
+
+
+def write_json(path: Path, trials: Sequence[Trial], options: DemoOptions) -> None:
+    """Every trial's outcome and what it was measured with."""
+    whole = evaluation(trials, options).to_dict()
+    for row, trial in zip(whole["trials"], trials, strict=True):
+        del row["num_limited"]  # the graph does not say
+        row["goal_outcome"] = trial.outcome.name.lower()
+        row["inference_s"] = [round(step.inference_s, 4) for step in trial.steps]
+    whole |= {"through": "ROS graph", "real_time_factor": options.real_time_factor, **provenance(device="cpu")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+
+
+def write_pictures(trials: Sequence[Trial], options: DemoOptions, console: Console) -> None:
+    """The film and the contact sheet, of the first trials only when there are many."""
+    instruction = BRIDGE.task("carrot_on_plate").instruction
+    shots = [
+        Shot(f'"{instruction}", seed {t.seed}', "success" if t.success else "failure", t.success, t.frames)
+        for t in trials[:6]
+    ]
+    film, sheet = options.output / "demo.mp4", options.output / "demo.png"
+    write_film(film, shots, frames_per_s=_FILM_SPEED * BRIDGE.control_rate_hz)
+    heading = f"{Path(options.checkpoint).name} on the simulated WidowX, through the ROS graph"
+    write_contact_sheet(sheet, shots, heading=heading)
+    console.print(f"wrote {film} and {sheet}", highlight=False)
+
+
+def run(options: DemoOptions) -> int:
+    """The demo; returns the exit status: 0 when at least two thirds of the trials succeeded."""
+    console, stop = Console(soft_wrap=True), StopFlag()
+    os.environ.update(graph_environment())
+    try:
+        with running_graph(options) as children:
+            client = TrialClient(check=partial(require_running, children, stop))
+            try:
+                status = client.wait_until_ready(timeout_s=_START_S)
+                console.print(f"policy {status.checkpoint}, fingerprint {status.fingerprint[:12]}", highlight=False)
+                trials = run_trials(client, options, console)
+            finally:
+                client.close()
+    except InterruptedTrialError as error:
+        console.print(str(error), highlight=False)
+        return EXIT_INTERRUPTED
+    except MagmaRosError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    write_pictures(trials, options, console)
+    if options.json is not None:
+        write_json(options.json, trials, options)
+    console.print(evaluation(trials, options).summary(), highlight=False)
+    num_successes = sum(trial.success for trial in trials)
+    console.print(f"demo: {num_successes}/{len(trials)} trials successful", highlight=False)
+    return 0 if 3 * num_successes >= 2 * len(trials) else EXIT_FAILED
+
+
+def main() -> int:
+    """The command line."""
+    return run(tyro.cli(DemoOptions, prog="python -m magma_ros.sim.demo", description=__doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
