@@ -1,9 +1,11 @@
-"""The choice of a headless OpenGL backend, made before MuJoCo is imported: EGL, else OSMesa."""
+"""The choice of a headless OpenGL backend for MuJoCo: EGL, else OSMesa."""
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
+import sys
 from collections.abc import Callable
 
 from magma_ros.errors import EnvError
@@ -53,6 +55,8 @@ def prefer_headless_gl(
         if chosen is None:
             return None
         os.environ["MUJOCO_GL"] = chosen
+        if "mujoco.gl_context" in sys.modules:  # MuJoCo was there first and has looked already: let it look again
+            importlib.reload(sys.modules["mujoco.gl_context"])
     return os.environ["MUJOCO_GL"].lower()
 
 
