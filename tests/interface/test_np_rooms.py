@@ -1,0 +1,59 @@
+"""The rooms that need NumPy only do so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+NP_ROOMS = (
+    "magma_ros",
+    "magma_ros.errors",
+    "magma_ros.types",
+    "magma_ros.contract",
+    "magma_ros.geometry",
+    "magma_ros.images",
+    "magma_ros.prompts",
+    "magma_ros.normalization",
+    "magma_ros.action_tokens",
+    "magma_ros.pipeline",
+    "magma_ros.episodes",
+    "magma_ros.policy",
+    "magma_ros.chunking",
+    "magma_ros.safety",
+    "magma_ros.controller",
+    "magma_ros.cli",
+    "magma_ros.sim",
+    "magma_ros.sim.env",
+    "magma_ros.sim.suites",
+    "magma_ros.sim.rollout",
+    "magma_ros.sim.evaluate",
+    "magma_ros.sim.policies",
+)
+BLOCKER = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "transformers", "tokenizers", "safetensors", "rclpy", "mujoco"}:
+            raise ImportError(f"blocked: {name}")
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def run_blocked(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", BLOCKER + program], capture_output=True, text=True, check=False)
+
+
+def test_np_rooms_import_without_torch_transformers_rclpy_and_mujoco() -> None:
+    """Every room that promises NumPy only can be imported where nothing else is installed."""
+    done = run_blocked("import importlib\n" + "\n".join(f"importlib.import_module({name!r})" for name in NP_ROOMS))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "transformers", "rclpy", "mujoco"])
+def test_the_blocker_blocks(name: str) -> None:
+    """The test above would notice: the blocked libraries cannot be imported there."""
+    done = run_blocked(f"import {name}")
+    assert done.returncode != 0
+    assert f"blocked: {name}" in done.stderr

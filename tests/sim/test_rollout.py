@@ -1,0 +1,128 @@
+"""One seeded trial."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from magma_ros.controller import Controller
+from magma_ros.errors import PolicyError
+from magma_ros.policy import Policy
+from magma_ros.sim.rollout import RolloutResult, rollout
+from magma_ros.types import Stop
+from tests.examples import LIMITS, ScriptedPolicy, make_action, make_chunk
+from tests.sim.toy_env import ReachPolicy, ToyEnv
+
+
+def run(env: ToyEnv, policy: Policy, *, step_budget: int = 10, **options: object) -> RolloutResult:
+    return rollout(env, Controller(policy, limits=LIMITS), seed=3, step_budget=step_budget, **options)
+
+
+def still(value: float = 0.0) -> ScriptedPolicy:
+    return ScriptedPolicy(make_chunk([make_action(value).to_array().tolist()]))
+
+
+def test_reaching_the_goal_is_a_success_after_the_whole_budget() -> None:
+    """The trial runs through its budget and the last step is judged."""
+    env = ToyEnv()
+    result = run(env, ReachPolicy(env))
+    assert (result.outcome, result.num_steps, result.num_stops, result.detail) == ("success", 10, 0, "")
+    assert result.flags == {"near": True}
+
+
+def test_standing_still_is_a_failure() -> None:
+    """A policy that does nothing fails, without an error."""
+    result = run(ToyEnv(), still())
+    assert result.outcome == "failure"
+    assert result.flags == {"near": False}
+
+
+def test_success_that_is_lost_again_is_a_failure() -> None:
+    """Only the last step counts; what was seen on the way stays in the flags."""
+    env = ToyEnv()
+    result = run(env, ReachPolicy(env, overshoot=True))
+    assert result.outcome == "failure"
+    assert result.flags == {"near": True}
+
+
+def test_an_exception_is_an_error_with_its_traceback() -> None:
+    """A broken environment is not the policy's failure."""
+    env = ToyEnv(fails_at_step=4)
+    result = run(env, ReachPolicy(env))
+    assert (result.outcome, result.num_steps) == ("error", 4)
+    assert "RuntimeError: the physics exploded" in result.detail
+    assert "Traceback" in result.detail
+
+
+def test_a_failing_reset_is_an_error() -> None:
+    """A trial that cannot begin is an error of no steps."""
+    env = ToyEnv()
+    env.close()
+    result = run(env, still())
+    assert (result.outcome, result.num_steps) == ("error", 0)
+    assert "EnvError" in result.detail
+
+
+def test_an_unexpected_exception_in_the_policy_is_an_error() -> None:
+    """A fault in a policy's code is recorded, not judged."""
+    assert run(ToyEnv(), ScriptedPolicy(ZeroDivisionError())).outcome == "error"
+
+
+def test_a_stop_holds_the_arm_and_is_counted() -> None:
+    """During a stop the arm gets no motion and the gripper's last goal; the trial goes on."""
+    env = ToyEnv()
+    moving = make_chunk([make_action(0.01, 0, 0, 0, 0, 0, 0.25).to_array().tolist()])
+    broken = make_chunk([make_action(math.nan).to_array().tolist()])
+    result = run(env, ScriptedPolicy(moving, broken, PolicyError("gone"), moving), step_budget=4)
+    assert (result.num_steps, result.num_stops) == (4, 2)
+    assert result.stop_reasons == {"non_finite": 1, "policy_failed": 1}
+    np.testing.assert_allclose([0.01, 0.0, 0.0, 0.01], [action.translation_m[0] for action in env.actions])
+    assert [action.gripper_opening for action in env.actions] == [0.25] * 4
+
+
+def test_before_any_action_the_gripper_is_held_open() -> None:
+    """A trial that begins with a stop keeps the hand open."""
+    env = ToyEnv()
+    run(env, ScriptedPolicy(PolicyError("gone")), step_budget=1)
+    assert env.actions[0].gripper_opening == 1.0
+
+
+def test_limited_steps_are_counted() -> None:
+    """Steps that a limit shortened are reported."""
+    result = run(ToyEnv(), still(0.05), step_budget=3)
+    assert result.num_limited == 3
+
+
+def test_settling_comes_before_the_first_policy_step() -> None:
+    """Settle steps hold the arm and are not policy steps."""
+    env = ToyEnv()
+    policy = still(0.01)
+    result = run(env, policy, step_budget=2, settle_steps=3)
+    assert (result.num_steps, policy.num_inferences) == (2, 2)
+    assert [action.translation_m[0] for action in env.actions] == [0.0, 0.0, 0.0, 0.01, 0.01]
+
+
+def test_an_environment_may_end_a_trial() -> None:
+    """When the environment truncates, the step it ended in is judged."""
+    env = ToyEnv(ends_at_step=5)
+    result = run(env, ReachPolicy(env))
+    assert (result.outcome, result.num_steps) == ("success", 5)
+
+
+def test_observer_sees_every_observation_with_its_decision() -> None:
+    """A video or a log can be made without touching the loop."""
+    seen: list[tuple[float, bool]] = []
+    run(
+        ToyEnv(),
+        ScriptedPolicy(PolicyError("gone")),
+        step_budget=2,
+        on_step=lambda observation, decision: seen.append((observation.stamp_s, isinstance(decision, Stop))),
+    )
+    assert seen == [(0.0, True), (0.2, True)]
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    """A trial repeats exactly."""
+    env = ToyEnv()
+    assert run(env, ReachPolicy(env)) == run(env, ReachPolicy(env))
