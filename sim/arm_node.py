@@ -84,11 +84,12 @@ class ArmNode(Node):
             EndEffectorDelta, interface.EE_DELTA.name, self._on_command, interface.EE_DELTA.requested.profile()
         )
         self.create_service(ResetWorld, interface.RESET_WORLD.name, self._on_reset)
-        self.create_timer(period_s, self._tick)
+        self._timer = self.create_timer(period_s, self._tick)
         self.get_logger().info(f"{contract.embodiment}: {parameters['task']}, a step every {period_s:.3f} s")
 
     def close(self) -> None:
         """Leave the arm still: a waiting command is dropped and the world is not stepped again."""
+        self._timer.cancel()
         self._gate.clear()
         self._world.env.close()
 

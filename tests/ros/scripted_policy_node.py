@@ -26,24 +26,27 @@ CONTRACT = ActionContract(
 
 
 class ScriptedPolicy:
-    """One fixed action after a fixed time, or a fixed fault; instructions that begin with `fail` make it fail."""
+    """The script's actions in turn, the last one for ever; the instructions `fail` and `crash` are obeyed."""
 
     def __init__(self, script):
         self.contract = CONTRACT
         self._script = script
+        self._num_asked = 0
 
     def infer(self, observation):
         if observation.instruction.startswith("fail"):
             raise PolicyError("told to fail")
         if observation.instruction.startswith("crash"):
             raise RuntimeError("told to crash")
-        if observation.instruction != "warm up":
-            time.sleep(self._script.get("delay_s", 0.0))
+        time.sleep(self._script["delay_s"])
+        actions = self._script["actions"]
+        row = actions[min(self._num_asked, len(actions) - 1)]
+        self._num_asked += 1
         tokens = np.arange(7, dtype=np.int64)[None]
-        return ActionChunk(np.array([self._script["action"]]), "base_link", observation.stamp_s, tokens)
+        return ActionChunk(np.array([row]), "base_link", observation.stamp_s, tokens)
 
     def reset(self):
-        pass
+        self._num_asked = 0
 
     def close(self):
         pass

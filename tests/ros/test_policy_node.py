@@ -47,7 +47,7 @@ def stays_silent(peer, duration_s=0.4):
 
 
 def test_a_bad_checkpoint_fails_the_configuration_and_says_why(peer, policy):
-    """Configuring with a folder that is no checkpoint leaves the node unconfigured, alive and clear about the reason."""
+    """Configuring with a folder that is no checkpoint leaves the node unconfigured and clear about the reason."""
     assert peer.statuses[-1].state == PolicyStatus.UNCONFIGURED
     assert not peer.transition("configure")
     assert peer.state() == State.PRIMARY_STATE_UNCONFIGURED
@@ -166,7 +166,7 @@ def test_a_goal_ends_with_its_timeout(peer, policy):
     ("instruction", "reason"), [("fail", StopReason.POLICY_FAILED), ("crash", StopReason.INTERNAL_ERROR)]
 )
 def test_a_policy_that_fails_moves_nothing_and_ends_the_goal(peer, policy, instruction, reason):
-    """An error of the policy, expected or not, holds the arm, names its reason and ends the goal after three of them."""
+    """An error of the policy, expected or not, holds the arm, names its reason and after three ends the goal."""
     peer.make_active()
     before, feedback = len(peer.commands), []
     result = peer.result(peer.send_goal(instruction, step_budget=100, feedback=feedback))

@@ -1,0 +1,261 @@
+import math
+from array import array
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image, JointState
+
+from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.errors import InvalidInputError
+from magma_ros.msg import ActionChunk as ActionChunkMessage
+from magma_ros.msg import EndEffectorDelta
+from magma_ros.ros import conversions
+from magma_ros.types import Action, ActionChunk, Proprio
+
+CONTRACT = ActionContract(
+    embodiment="test",
+    frame="base_link",
+    rotation_form="rpy",
+    gripper_polarity="open_is_one",
+    reference="target",
+    control_rate_hz=5.0,
+    max_translation_m=0.05,
+    max_rotation_rad=0.5,
+    cameras=(CameraSpec("image", 8, 8),),
+)
+GRIPPER = conversions.GripperJoint("gripper", closed_position=0.015, open_position=0.037)
+NAMES = ("waist", "shoulder")
+STAMP = Time(sec=12, nanosec=345)
+
+small = st.integers(1, 12)
+pictures = st.tuples(small, small).flatmap(lambda hw: hnp.arrays(np.uint8, (*hw, 3)))
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
+stamps = st.builds(Time, sec=st.integers(0, 2**31 - 2), nanosec=st.integers(0, 10**9 - 1))
+
+
+def over_the_wire(message):
+    """The message as another process receives it."""
+    return deserialize_message(serialize_message(message), type(message))
+
+
+def encoded(picture, encoding, *, padding=0, is_bigendian=0):
+    """A message of an RGB picture in `encoding`, each row followed by `padding` bytes."""
+    height, width, _ = picture.shape
+    alpha = np.full((height, width, 1), 77, np.uint8)
+    channels = {
+        "rgb8": picture,
+        "bgr8": picture[..., ::-1],
+        "rgba8": np.concatenate([picture, alpha], axis=2),
+        "bgra8": np.concatenate([picture[..., ::-1], alpha], axis=2),
+        "mono8": picture[..., :1],
+    }[encoding]
+    rows = channels.reshape(height, -1)
+    padded = np.concatenate([rows, np.full((height, padding), 255, np.uint8)], axis=1)
+    message = Image(height=height, width=width, encoding=encoding, step=padded.shape[1], is_bigendian=is_bigendian)
+    message.data = array("B", padded.tobytes())
+    return message
+
+
+@given(pictures, st.sampled_from(["rgb8", "bgr8", "rgba8", "bgra8"]), st.integers(0, 9), st.integers(0, 1))
+def test_colour_pictures_are_read_as_rgb_whatever_their_step_and_endianness(picture, encoding, padding, is_bigendian):
+    """Each colour encoding gives the RGB picture back, whatever stands behind its rows."""
+    message = over_the_wire(encoded(picture, encoding, padding=padding, is_bigendian=is_bigendian))
+    assert np.array_equal(picture, conversions.image_from_message(message))
+
+
+@given(pictures)
+def test_grey_pictures_are_read_as_three_equal_channels(picture):
+    """mono8 gives its value in each channel."""
+    expected = np.repeat(picture[..., :1], 3, axis=2)
+    assert np.array_equal(expected, conversions.image_from_message(encoded(picture, "mono8")))
+
+
+@given(pictures)
+def test_a_picture_survives_its_message(picture):
+    """image_message and image_from_message are inverse."""
+    message = over_the_wire(conversions.image_message(picture, stamp=STAMP, frame_id="camera"))
+    assert np.array_equal(picture, conversions.image_from_message(message))
+    assert (STAMP, "camera") == (message.header.stamp, message.header.frame_id)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8"])
+def test_pictures_are_read_without_a_copy(encoding):
+    """The pixels are a read-only view of the message's own bytes."""
+    message = encoded(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), encoding)
+    pixels = conversions.image_from_message(message)
+    assert np.shares_memory(pixels, np.frombuffer(message.data, np.uint8))
+    assert not pixels.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("encoding", "16UC1", "encoding"),
+        ("encoding", "", "encoding"),
+        ("encoding", "x" * 1_000_000, "encoding"),
+        ("height", 0, "size"),
+        ("width", 0, "size"),
+        ("width", 100_000, "size"),
+        ("step", 11, "step"),
+        ("step", 13, "data"),
+        ("height", 5, "data"),
+        ("data", array("B", bytes(47)), "data"),
+        ("data", array("B", bytes(49)), "data"),
+        ("data", array("B"), "data"),
+    ],
+)
+def test_a_malformed_picture_is_refused(field, value, said):
+    """A picture whose fields contradict each other is refused with a short message that names the field."""
+    message = encoded(np.zeros((4, 4, 3), np.uint8), "rgb8")
+    setattr(message, field, value)
+    with pytest.raises(InvalidInputError, match=f"image {said}") as caught:
+        conversions.image_from_message(message)
+    assert len(str(caught.value)) < 300
+
+
+def test_only_rgb_pictures_become_messages():
+    """Another shape or number type is refused."""
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)):
+        with pytest.raises(InvalidInputError, match="uint8"):
+            conversions.image_message(bad, stamp=STAMP, frame_id="camera")
+
+
+@given(stamps)
+def test_stamps_keep_a_microsecond(stamp):
+    """Seconds and back differ by less than a microsecond."""
+    again = conversions.time_message(conversions.seconds(stamp))
+    assert abs((again.sec - stamp.sec) * 10**9 + again.nanosec - stamp.nanosec) < 1000
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, 2.0**31])
+def test_a_stamp_that_no_message_holds_is_refused(bad):
+    """Not finite, negative and beyond 2038 are refused."""
+    with pytest.raises(InvalidInputError, match="stamp"):
+        conversions.time_message(bad)
+
+
+def proprio(gripper=0.5):
+    return Proprio(np.array([0.3, -0.1, 0.2]), np.array([0.0, 0.6, 0.0, 0.8]), gripper, np.array([0.1, -0.2]))
+
+
+def state_messages(measured):
+    joints = conversions.joint_state_message(measured, joint_names=NAMES, gripper=GRIPPER, stamp=STAMP)
+    return joints, conversions.pose_message(measured, frame="base_link", stamp=STAMP)
+
+
+@given(st.floats(0.0, 1.0))
+def test_measured_state_survives_its_messages(gripper):
+    """Joints, pose and gripper come back as they were."""
+    measured = proprio(gripper)
+    again = conversions.proprio_from_messages(
+        *map(over_the_wire, state_messages(measured)), gripper=GRIPPER, frame="base_link"
+    )
+    for name in ("ee_position_m", "ee_quat_xyzw", "joint_positions_rad", "gripper_opening"):
+        assert getattr(again, name) == pytest.approx(getattr(measured, name), abs=1e-12)
+
+
+def spoil_names(joints, pose):
+    joints.name = ["waist"]
+
+
+def spoil_gripper(joints, pose):
+    joints.name = ["waist", "shoulder", "claw"]
+
+
+def spoil_joint(joints, pose):
+    joints.position[0] = math.nan
+
+
+def spoil_frame(joints, pose):
+    pose.header.frame_id = "map"
+
+
+def spoil_position(joints, pose):
+    pose.pose.position.x = math.inf
+
+
+def spoil_quaternion(joints, pose):
+    pose.pose.orientation.w = 0.0
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_names, spoil_gripper, spoil_joint, spoil_frame, spoil_position, spoil_quaternion]
+)
+def test_malformed_measured_state_is_refused(spoil):
+    """Names without positions, a missing gripper, another frame, no finite number, no unit quaternion: all refused."""
+    joints, pose = state_messages(proprio())
+    spoil(joints, pose)
+    with pytest.raises(InvalidInputError):
+        conversions.proprio_from_messages(joints, pose, gripper=GRIPPER, frame="base_link")
+
+
+def test_an_empty_joint_state_is_refused():
+    """A JointState without entries measures no gripper."""
+    _, pose = state_messages(proprio())
+    with pytest.raises(InvalidInputError, match="gripper"):
+        conversions.proprio_from_messages(JointState(), pose, gripper=GRIPPER, frame="base_link")
+
+
+def test_joints_need_their_names():
+    """A name too few is refused."""
+    with pytest.raises(InvalidInputError, match="names"):
+        conversions.joint_state_message(proprio(), joint_names=("waist",), gripper=GRIPPER, stamp=STAMP)
+
+
+@pytest.mark.parametrize(("position", "opening"), [(0.015, 0.0), (0.037, 1.0), (0.01, 0.0), (0.05, 1.0)])
+def test_gripper_positions_map_to_an_opening(position, opening):
+    """Closed is 0 and open is 1; beyond the stops it stays there."""
+    assert GRIPPER.opening(position) == pytest.approx(opening)
+
+
+def test_a_gripper_that_does_not_move_is_refused():
+    """Equal positions for open and closed can't be mapped."""
+    with pytest.raises(InvalidInputError, match="different"):
+        conversions.GripperJoint("gripper", 0.5, 0.5)
+
+
+@given(st.lists(numbers, min_size=7, max_size=7), stamps)
+def test_an_action_survives_its_message(row, stamp):
+    """Every number, the frame and the capture time come back exactly."""
+    action = Action.from_array(row, frame="base_link")
+    message = over_the_wire(conversions.action_message(action, stamp=stamp))
+    again = conversions.action_from_message(message)
+    assert np.array_equal(action.to_array(), again.to_array())
+    assert (action.frame, stamp) == (again.frame, message.header.stamp)
+
+
+@given(st.integers(1, 5).flatmap(lambda n: st.tuples(hnp.arrays(np.float64, (n, 7), elements=numbers), st.booleans())))
+def test_a_chunk_survives_its_message(drawn):
+    """Actions, tokens and frame come back exactly, with or without tokens; the message says what the numbers mean."""
+    actions, spoke = drawn
+    tokens = np.arange(actions.size if spoke else 0).reshape(-1, 7)
+    chunk = ActionChunk(actions, "base_link", conversions.seconds(STAMP), tokens)
+    message = over_the_wire(conversions.chunk_message(chunk, contract=CONTRACT, stamp=STAMP))
+    again = conversions.chunk_from_message(message)
+    assert np.array_equal(chunk.actions, again.actions)
+    assert np.array_equal(chunk.tokens, again.tokens)
+    assert (chunk.frame, chunk.stamp_s) == (again.frame, again.stamp_s)
+    assert ("test", 0.2) == (message.embodiment, message.control_period_s)
+
+
+def test_a_malformed_chunk_is_refused():
+    """No action, mixed frames and a wrong number of tokens are refused."""
+    chunk = ActionChunk(np.zeros((2, 7)), "base_link", 0.0, np.zeros((2, 7), np.int64))
+    mixed = conversions.chunk_message(chunk, contract=CONTRACT, stamp=STAMP)
+    mixed.actions[1].header.frame_id = "map"
+    short = conversions.chunk_message(chunk, contract=CONTRACT, stamp=STAMP)
+    short.tokens = short.tokens[:-1]
+    for bad in (ActionChunkMessage(), mixed, short):
+        with pytest.raises(InvalidInputError, match="action_chunk"):
+            conversions.chunk_from_message(bad)
+
+
+def test_an_empty_command_is_no_motion_in_no_frame():
+    """A default message carries no frame, which no arm accepts."""
+    action = conversions.action_from_message(EndEffectorDelta())
+    assert (action.frame, action.to_array().tolist()) == ("", [0.0] * 7)
