@@ -95,7 +95,7 @@ class Pipeline:
             ContractError: another frame, or longer than the contract's bounds.
             InvalidInputError: a value is not finite or the gripper is outside 0 … 1.
         """
-        return self.tokenizer.encode(self.config.norm_stats.normalize(self.to_model_numbers(action)))
+        return self.tokenizer.encode(self.config.norm_stats.normalize(to_model_numbers(action, self.contract)))
 
     def decode(self, tokens: ArrayLike, *, stamp_s: float) -> ActionChunk:
         """The actions that `tokens`, shape (action_horizon, 7), name; `stamp_s` is the observation's.
@@ -104,34 +104,9 @@ class Pipeline:
             ActionDecodeError: anything but whole actions made of action tokens.
         """
         ids = np.atleast_2d(np.asarray(tokens))
-        rows = self.from_model_numbers(self.config.norm_stats.unnormalize(self.tokenizer.decode(ids)))
+        numbers = self.config.norm_stats.unnormalize(self.tokenizer.decode(ids))
+        rows = from_model_numbers(numbers, self.contract)
         return ActionChunk(actions=rows, frame=self.contract.frame, stamp_s=stamp_s, tokens=ids)
-
-    def to_model_numbers(self, action: Action) -> FloatArray:
-        """`action` in the contract's rotation form and gripper polarity, not yet normalized, shape (7,).
-
-        The statistics are fitted on these numbers.
-
-        Raises:
-            ContractError: another frame, or longer than the contract's bounds.
-            InvalidInputError: a value is not finite or the gripper is outside 0 … 1.
-        """
-        require_honest(action, self.contract)
-        rotation = action.rotation_vector_rad
-        if self.contract.rotation_form == "rpy":
-            rotation = geometry.rotation_vector_to_rpy(rotation)
-        opening = action.gripper_opening
-        gripper = opening if self.contract.gripper_polarity == "open_is_one" else 1.0 - opening
-        return np.concatenate([action.translation_m, rotation, [gripper]])
-
-    def from_model_numbers(self, numbers: FloatArray) -> FloatArray:
-        """Action rows, columns as in `Action.to_array`, of model numbers, shape (n, 7); the gripper within 0 … 1."""
-        rotation = numbers[:, 3:6]
-        if self.contract.rotation_form == "rpy":
-            rotation = geometry.rpy_to_rotation_vector(rotation)
-        gripper = np.clip(numbers[:, 6:], 0.0, 1.0)
-        opening = gripper if self.contract.gripper_polarity == "open_is_one" else 1.0 - gripper
-        return np.concatenate([numbers[:, :3], rotation, opening], axis=1)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over everything that changes the model's input or the decoded action."""
@@ -165,7 +140,7 @@ class Pipeline:
         if tokens is not None:
             centres = self.tokenizer.decode(np.atleast_2d(np.asarray(tokens)))
             numbers = self.config.norm_stats.unnormalize(centres)
-            actions = self.from_model_numbers(numbers)
+            actions = from_model_numbers(numbers, self.contract)
             stages |= {"normalized": centres, "model_numbers": numbers, "actions": actions}
         return stages
 
@@ -225,6 +200,34 @@ class Pipeline:
             use_image_start_end=self.config.use_image_start_end,
             num_images=len(self.contract.cameras),
         )
+
+
+def to_model_numbers(action: Action, contract: ActionContract) -> FloatArray:
+    """`action` in `contract`'s rotation form and gripper polarity, not yet normalized, shape (7,).
+
+    The statistics are fitted on these numbers.
+
+    Raises:
+        ContractError: another frame, or longer than the contract's bounds.
+        InvalidInputError: a value is not finite or the gripper is outside 0 … 1.
+    """
+    require_honest(action, contract)
+    rotation = action.rotation_vector_rad
+    if contract.rotation_form == "rpy":
+        rotation = geometry.rotation_vector_to_rpy(rotation)
+    opening = action.gripper_opening
+    gripper = opening if contract.gripper_polarity == "open_is_one" else 1.0 - opening
+    return np.concatenate([action.translation_m, rotation, [gripper]])
+
+
+def from_model_numbers(numbers: FloatArray, contract: ActionContract) -> FloatArray:
+    """Action rows, columns as in `Action.to_array`, of model numbers, shape (n, 7); the gripper within 0 … 1."""
+    rotation = numbers[:, 3:6]
+    if contract.rotation_form == "rpy":
+        rotation = geometry.rpy_to_rotation_vector(rotation)
+    gripper = np.clip(numbers[:, 6:], 0.0, 1.0)
+    opening = gripper if contract.gripper_polarity == "open_is_one" else 1.0 - gripper
+    return np.concatenate([numbers[:, :3], rotation, opening], axis=1)
 
 
 def require_honest(action: Action, contract: ActionContract) -> None:

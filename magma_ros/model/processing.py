@@ -1,0 +1,167 @@
+"""Tensors in: the crop grid, normalisation, tokenising, and one batch of both.
+
+Facts from microsoft/Magma (`image_processing_magma.py`, `processing_magma.py`): pixels are normalised first and then
+stretched bilinearly, without antialiasing, to the grid that wastes least; a text is tokenised with special tokens on,
+although it starts with one, so every prompt begins with two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from magma_ros.errors import CheckpointError, InvalidInputError
+from magma_ros.model.config import ImageConfig, MagmaConfig, read_json
+from magma_ros.types import ImageArray, ModelInput
+
+
+END_OF_TURN = "<|eot_id|>"
+"""Ends the assistant's turn, after the seven action ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBatch:
+    """What the network takes.
+
+    Attributes:
+        ids: Token ids with every picture written out in full, shape (B, L) int64; padded on the left.
+        attention_mask: 1 where `ids` is not padding, shape (B, L) int64.
+        pixels: Crops of all pictures of the batch, shape (K, 3, side, side) float32.
+        image_sizes: (rows, columns) in crops of each picture, shape (pictures, 2) int64.
+    """
+
+    ids: Tensor
+    attention_mask: Tensor
+    pixels: Tensor
+    image_sizes: Tensor
+
+    def position_ids(self) -> Tensor:
+        """Place of each token in its row, padding not counted, shape (B, L) int64."""
+        return (self.attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+
+    def followed_by(self, ids: Tensor) -> ModelBatch:
+        """The same batch with `ids`, shape (B, n), written behind every prompt."""
+        mask = torch.cat([self.attention_mask, torch.ones_like(ids)], dim=1)
+        return ModelBatch(torch.cat([self.ids, ids], dim=1), mask, self.pixels, self.image_sizes)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> ModelBatch:
+        """The same batch on `device`, its pixels in `dtype`."""
+        pixels = self.pixels.to(device, dtype)
+        return ModelBatch(self.ids.to(device), self.attention_mask.to(device), pixels, self.image_sizes)
+
+
+def choose_grid(width_px: int, height_px: int, *, num_crops: int, base_img_size: int) -> tuple[int, int]:
+    """(rows, columns) of crops for a picture: most effective pixels, then least waste, then the first candidate."""
+    best, best_score = (1, 1), (-1, 0)
+    for columns in range(1, num_crops + 1):
+        for rows in range(1, num_crops // columns + 1):
+            width, height = columns * base_img_size, rows * base_img_size
+            scale = min(width / width_px, height / height_px)
+            effective = min(int(width_px * scale) * int(height_px * scale), width_px * height_px)
+            score = (effective, effective - width * height)
+            if score > best_score:
+                best, best_score = (rows, columns), score
+    return best
+
+
+def image_to_crops(image: ImageArray, config: ImageConfig) -> tuple[Tensor, tuple[int, int]]:
+    """Normalised crops (rows·columns, 3, side, side) float32 in row-major order, and (rows, columns)."""
+    side = config.base_img_size
+    rows, columns = choose_grid(image.shape[1], image.shape[0], num_crops=config.num_crops, base_img_size=side)
+    pixels = torch.tensor(image).permute(2, 0, 1).float() / 255.0
+    mean, std = (torch.tensor(values)[:, None, None] for values in (config.image_mean, config.image_std))
+    normalized = ((pixels - mean) / std)[None]
+    size = (rows * side, columns * side)
+    stretched = functional.interpolate(normalized, size=size, mode="bilinear", align_corners=False)[0]
+    crops = stretched.reshape(3, rows, side, columns, side).permute(1, 3, 0, 2, 4).reshape(-1, 3, side, side)
+    return crops, (rows, columns)
+
+
+class MagmaProcessor:
+    """Model inputs to tensors, by the tokenizer and image configuration of one checkpoint folder."""
+
+    def __init__(self, tokenizer: Tokenizer, image_config: ImageConfig, config: MagmaConfig) -> None:
+        self.tokenizer = tokenizer
+        self.image_config = image_config
+        self._config = config
+        self._tokens_of = lru_cache(maxsize=64)(self._encode_text)
+        end_of_turn = tokenizer.token_to_id(END_OF_TURN)
+        if end_of_turn is None:
+            raise CheckpointError(f"tokenizer: expected the special token {END_OF_TURN}, found none")
+        self.end_of_turn_id: int = end_of_turn
+        got = tokenizer.get_vocab_size(with_added_tokens=False)
+        if got != config.base_vocab_size:
+            raise CheckpointError(f"tokenizer: config.json says {config.base_vocab_size} base tokens, got {got}")
+
+    @classmethod
+    def load(cls, folder: Path, config: MagmaConfig) -> MagmaProcessor:
+        """The processor of a checkpoint folder.
+
+        Raises:
+            CheckpointError: a file is missing, unreadable or does not agree with `config`.
+        """
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise CheckpointError(f"{path}: expected the tokenizer of the checkpoint, found no file")
+        image_config = ImageConfig.from_dict(read_json(folder / "preprocessor_config.json"))
+        return cls(Tokenizer.from_file(str(path)), image_config, config)
+
+    def num_image_tokens(self, rows: int, columns: int) -> int:
+        """Tokens of a picture of rows by columns crops: its features and a separator after each feature row."""
+        features = self.image_config.base_img_size // self._config.tower.stride
+        return features * rows * (features * columns + 1)
+
+    def __call__(self, inputs: Sequence[ModelInput]) -> ModelBatch:
+        """One batch, shorter rows padded on the left.
+
+        Raises:
+            InvalidInputError: no inputs, or a prompt whose placeholders do not match its pictures.
+        """
+        if not inputs:
+            raise InvalidInputError("expected at least one model input, got none")
+        crops: list[Tensor] = []
+        grids: list[tuple[int, int]] = []
+        rows: list[list[int]] = []
+        for item in inputs:
+            new = [image_to_crops(image, self.image_config) for image in item.images]
+            crops += [crop for crop, _ in new]
+            grids += [grid for _, grid in new]
+            rows.append(self.token_ids(item.prompt, [grid for _, grid in new]))
+        ids, mask = _pad_left(rows, self._config.pad_token_id)
+        side = self.image_config.base_img_size
+        pixels = torch.cat(crops) if crops else torch.zeros(0, 3, side, side)
+        return ModelBatch(ids, mask, pixels, torch.tensor(grids, dtype=torch.int64).reshape(-1, 2))
+
+    def token_ids(self, prompt: str, grids: Sequence[tuple[int, int]]) -> list[int]:
+        """The ids of `prompt`, each image placeholder repeated once per token of its picture.
+
+        Raises:
+            InvalidInputError: another number of placeholders than of pictures.
+        """
+        tokens = self._tokens_of(prompt)
+        placeholders = tokens.count(self._config.image_token_id)
+        if placeholders != len(grids):
+            raise InvalidInputError(f"prompt: {placeholders} image placeholders for {len(grids)} pictures")
+        counts = iter([self.num_image_tokens(*grid) for grid in grids])
+        image = self._config.image_token_id
+        return [t for token in tokens for t in ([image] * next(counts) if token == image else [token])]
+
+    def _encode_text(self, prompt: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(prompt, add_special_tokens=True).ids)
+
+
+def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), pad_id, dtype=torch.int64)
+    mask = torch.zeros(len(rows), longest, dtype=torch.int64)
+    for index, row in enumerate(rows):
+        ids[index, longest - len(row) :] = torch.tensor(row, dtype=torch.int64)
+        mask[index, longest - len(row) :] = 1
+    return ids, mask
