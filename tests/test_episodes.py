@@ -35,7 +35,7 @@ def assert_same(expected: Episode, actual: Episode) -> None:
             assert (type(wanted), wanted) == (type(got), got)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     num_steps=st.integers(1, 5),
     seed=st.integers(0, 2**40),
