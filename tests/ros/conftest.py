@@ -60,8 +60,11 @@ class Peer:
 
     def start(self, name, *command, **parameters):
         pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-        command = [sys.executable, *command, "--ros-args", *pairs]
-        child = Child.start(name, command, log=self.folder / f"{name}_{len(self.children)}.log")
+        return self.start_with(name, [*command, "--ros-args", *pairs])
+
+    def start_with(self, name, arguments, environment=None):
+        log = self.folder / f"{name}_{len(self.children)}.log"
+        child = Child.start(name, [sys.executable, *arguments], log=log, environment=environment)
         self.children.append(child)
         return child
 
@@ -72,6 +75,13 @@ class Peer:
                 topic.message, topic.name, self.received[topic.name].append, topic.requested.profile()
             )
         return self.received[topic.name]
+
+    def listen_in(self, namespace, name):
+        """Commands on the topic `name` of a namespace."""
+        found = []
+        qos = interface.EE_DELTA.requested.profile()
+        self.node.create_subscription(interface.EE_DELTA.message, f"/{namespace}/{name}", found.append, qos)
+        return found
 
     def publisher(self, topic):
         if topic.name not in self.publishers:
