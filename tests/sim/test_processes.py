@@ -1,0 +1,45 @@
+import sys
+
+import pytest
+
+from magma_ros.errors import EnvError
+from magma_ros.sim.processes import Child, run_id
+
+
+def start(tmp_path, code):
+    return Child.start("child", [sys.executable, "-c", code], log=tmp_path / "logs" / "child.log")
+
+
+def test_a_child_ends_with_sigint(tmp_path):
+    """`stop` sends SIGINT, which Python turns into KeyboardInterrupt, and waits."""
+    child = start(tmp_path, "import time\nprint('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: pass")
+    while "up" not in child.last_lines():
+        child.require_alive()
+    assert child.stop() == 0
+    assert child.stop() == 0
+
+
+def test_a_child_that_ignores_sigint_is_killed(tmp_path):
+    """After the grace period it is killed by its id."""
+    child = start(
+        tmp_path, "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"
+    )
+    while "up" not in child.last_lines():
+        child.require_alive()
+    assert child.stop(grace_s=0.2) == -9
+
+
+def test_a_child_that_died_is_reported_with_the_end_of_its_log(tmp_path):
+    """The error carries the status and the last lines."""
+    child = start(tmp_path, "print('the reason'); raise SystemExit(3)")
+    child.process.wait(10)
+    with pytest.raises(EnvError, match="status 3:\nthe reason"):
+        child.require_alive()
+
+
+def test_the_run_s_domain_is_the_user_s_or_a_fresh_one(monkeypatch):
+    """ROS_DOMAIN_ID is respected; without it a domain from 1 to 100 is taken."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    assert run_id() == 42
+    monkeypatch.delenv("ROS_DOMAIN_ID")
+    assert 1 <= run_id() <= 100
