@@ -4,6 +4,7 @@ BIN := .venv/bin
 
 # A sourced ROS installation must not mix with .venv's; the environment's own guard must not leak into a new one.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport RMW_IMPLEMENTATION ROS_LOCALHOST_ONLY ROS_STATIC_PEERS ROS_DISCOVERY_SERVER
 export AMENT_PREFIX_PATH := $(CURDIR)/.venv
 # ROS 2 stays on this machine, in a domain of its own for each run.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
@@ -36,7 +37,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 setup: ## make .venv ready (the others do this first)
-	@$(PYTHON) tools/bootstrap.py
+	@$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is none on PATH))$(PYTHON) tools/bootstrap.py
 
 clean: ## delete .venv and everything that was built
 	rm -rf .venv build install log

@@ -1,0 +1,71 @@
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEADER = {"header": "std_msgs/Header"}
+FIELDS = {
+    "msg.EndEffectorDelta": {
+        **HEADER,
+        "translation_m": "geometry_msgs/Vector3",
+        "rotation_vector_rad": "geometry_msgs/Vector3",
+        "gripper_opening": "double",
+    },
+    "msg.ActionChunk": {
+        **HEADER,
+        "embodiment": "string",
+        "control_period_s": "double",
+        "actions": "sequence<magma_ros/EndEffectorDelta>",
+        "tokens": "sequence<int64>",
+    },
+    "msg.PolicyStatus": {
+        **HEADER,
+        "state": "uint8",
+        "instruction": "string",
+        "step": "uint32",
+        "step_budget": "uint32",
+        "inference_s": "double",
+        "observation_age_s": "double",
+        "stop_reason": "string",
+        "detail": "string",
+        "checkpoint": "string",
+        "fingerprint": "string",
+    },
+    "srv.SetInstruction.Request": {"instruction": "string"},
+    "srv.SetInstruction.Response": {"accepted": "boolean", "message": "string"},
+    "srv.ResetWorld.Request": {"seed": "int64"},
+    "srv.ResetWorld.Response": {"ok": "boolean", "message": "string"},
+    "action.ExecuteInstruction.Goal": {"instruction": "string", "step_budget": "uint32", "timeout_s": "double"},
+    "action.ExecuteInstruction.Result": {"outcome": "uint8", "num_steps": "uint32", "message": "string"},
+    "action.ExecuteInstruction.Feedback": {
+        "step": "uint32",
+        "inference_s": "double",
+        "action": "magma_ros/EndEffectorDelta",
+        "moved": "boolean",
+        "stop_reason": "string",
+    },
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_are_frozen(name) -> None:
+    """The compiled interface has exactly the documented fields, in their order: changing one breaks recorded bags."""
+    module, interface, *part = name.split(".")
+    message = getattr(import_module(f"magma_ros.{module}"), interface)
+    for step in part:
+        message = getattr(message, step)
+    assert list(FIELDS[name].items()) == list(message.get_fields_and_field_types().items())
+
+
+def test_every_interface_file_is_built() -> None:
+    """CMakeLists.txt names each file in msg/, srv/ and action/: a forgotten one would be missing without an error."""
+    built = re.findall(r'"((?:msg|srv|action)/\w+\.\w+)"', (ROOT / "CMakeLists.txt").read_text())
+    present = [str(path.relative_to(ROOT)) for folder in ("msg", "srv", "action") for path in (ROOT / folder).iterdir()]
+    assert sorted(present) == sorted(built)
+
+
+def test_the_source_package_does_not_hide_the_messages() -> None:
+    """There is no msg, srv or action in the Python sources, where it would be found before the compiled one."""
+    assert [] == [name for name in ("msg", "srv", "action") if (ROOT / "magma_ros" / name).exists()]
