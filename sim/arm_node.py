@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -74,15 +73,13 @@ class ArmNode(Node):
         self._gate = CommandGate(contract, max_age_s=period_s + parameters["command_slack_s"])
         self._gripper_goal = 1.0
         self._logged: set[str] = set()
-        self._camera = self._publisher(interface.CAMERA)
-        self._joints = self._publisher(interface.JOINTS)
-        self._ee_pose = self._publisher(interface.EE_POSE)
-        self._task_success = self._publisher(interface.TASK_SUCCESS)
-        self._viewer = self._publisher(interface.VIEWER)
+        self._camera = interface.CAMERA.publisher(self)
+        self._joints = interface.JOINTS.publisher(self)
+        self._ee_pose = interface.EE_POSE.publisher(self)
+        self._task_success = interface.TASK_SUCCESS.publisher(self)
+        self._viewer = interface.VIEWER.publisher(self)
         self._reset(parameters["seed"])
-        self.create_subscription(
-            EndEffectorDelta, interface.EE_DELTA.name, self._on_command, interface.EE_DELTA.requested.profile()
-        )
+        interface.EE_DELTA.subscribe(self, self._on_command)
         self.create_service(ResetWorld, interface.RESET_WORLD.name, self._on_reset)
         self._timer = self.create_timer(period_s, self._tick)
         self.get_logger().info(f"{contract.embodiment}: {parameters['task']}, a step every {period_s:.3f} s")
@@ -150,9 +147,6 @@ class ArmNode(Node):
 
     def _now_s(self) -> float:
         return conversions.seconds(self.get_clock().now().to_msg())
-
-    def _publisher(self, topic: interface.Topic) -> Any:
-        return self.create_publisher(topic.message, topic.name, topic.offered.profile())
 
 
 def main() -> int:

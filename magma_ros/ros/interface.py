@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.lifecycle.node import LifecycleNode
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
@@ -54,6 +57,18 @@ class Topic:
     offered: Qos
     requested: Qos
     meaning: str
+
+    def publisher(self, node: Node) -> Any:
+        """A publisher on `node` with the offered quality of service."""
+        return node.create_publisher(self.message, self.name, self.offered.profile())
+
+    def managed_publisher(self, node: LifecycleNode) -> Any:
+        """The same, silent unless `node` is active."""
+        return node.create_lifecycle_publisher(self.message, self.name, self.offered.profile())
+
+    def subscribe(self, node: Node, callback: Callable[[Any], None]) -> None:
+        """Let `callback` have every message that `node` gets with the requested quality of service."""
+        node.create_subscription(self.message, self.name, callback, self.requested.profile())
 
 
 @dataclass(frozen=True, slots=True)

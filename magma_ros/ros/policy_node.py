@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -43,11 +42,11 @@ class PolicyNode(LifecycleNode):
         declare(self, interface.POLICY_PARAMETERS)
         refuse_changes(self, interface.POLICY_PARAMETERS, when=self._parameter_lock)
         self._status = StatusReporter(self)
-        self._commands = self._managed_publisher(interface.EE_DELTA)
-        self._chunks = self._managed_publisher(interface.ACTION_CHUNK)
-        self._subscribe(interface.JOINTS, self._on_measured_state)
-        self._subscribe(interface.EE_POSE, self._on_measured_state)
-        self._subscribe(interface.CAMERA, self._on_picture)
+        self._commands = interface.EE_DELTA.managed_publisher(self)
+        self._chunks = interface.ACTION_CHUNK.managed_publisher(self)
+        interface.JOINTS.subscribe(self, self._on_measured_state)
+        interface.EE_POSE.subscribe(self, self._on_measured_state)
+        interface.CAMERA.subscribe(self, self._on_picture)
         self._answered = self.create_guard_condition(self._on_answers)
         self._instructions = InstructionServer(
             self, refusal=self._refusal, now_s=self._now_s, on_change=self._on_assignment
@@ -68,17 +67,16 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(f"not configured: {error}")
             self._status.unconfigured(str(error))
             return _FAILED
-        except BaseException:
-            self.get_logger().error(f"not configured:\n{traceback.format_exc()}")  # rclpy drops the traceback
+        except BaseException:  # rclpy would drop the traceback
+            self.get_logger().error(f"not configured:\n{traceback.format_exc()}")
             raise
         self._instructions.max_consecutive_stops = parameters["max_consecutive_stops"]
         self._worker = InferenceWorker(
             self._setup.controller, now_s=self._now_s, wake=self._answered.trigger, log_error=self.get_logger().error
         )
-        self._status.frame = self._setup.policy.contract.frame
-        self._status.checkpoint, self._status.fingerprint = self._setup.checkpoint, self._setup.fingerprint
-        self.get_logger().info(f"loaded {self._setup.checkpoint}: {self._setup.policy.contract}")
-        self._status.idle("inactive")
+        contract = self._setup.policy.contract
+        self.get_logger().info(f"loaded {self._setup.checkpoint}: {contract}")
+        self._status.loaded(self._setup.checkpoint, fingerprint=self._setup.fingerprint, frame=contract.frame)
         return _DONE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -161,8 +159,6 @@ class PolicyNode(LifecycleNode):
         if silent_s > self._setup.max_observation_age_s:
             self._step(Stop(StopReason.NO_OBSERVATION, f"no picture was answered for {silent_s:.2f} s"))
 
-    # Small parts
-
     def _on_assignment(self, ending: Ending | None) -> None:
         self._last_step_s = self._now_s()
         if ending is not None:
@@ -193,12 +189,6 @@ class PolicyNode(LifecycleNode):
 
     def _now_s(self) -> float:
         return conversions.seconds(self.get_clock().now().to_msg())
-
-    def _managed_publisher(self, topic: interface.Topic) -> Any:
-        return self.create_lifecycle_publisher(topic.message, topic.name, topic.offered.profile())
-
-    def _subscribe(self, topic: interface.Topic, callback: Any) -> None:
-        self.create_subscription(topic.message, topic.name, callback, topic.requested.profile())
 
 
 def main() -> int:

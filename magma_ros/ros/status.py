@@ -22,12 +22,17 @@ class StatusReporter:
         self.frame = self.checkpoint = self.fingerprint = ""
         self.inference_s = self.observation_age_s = 0.0
         self._clock = node.get_clock()
-        self._publisher = node.create_publisher(STATUS.message, STATUS.name, STATUS.offered.profile())
+        self._publisher = STATUS.publisher(node)
 
     def unconfigured(self, detail: str = "") -> None:
         """No checkpoint is loaded."""
         self.frame = self.checkpoint = self.fingerprint = ""
         self._publish(PolicyStatus(state=PolicyStatus.UNCONFIGURED, detail=detail))
+
+    def loaded(self, checkpoint: str, *, fingerprint: str, frame: str) -> None:
+        """A checkpoint was loaded; the node is inactive."""
+        self.checkpoint, self.fingerprint, self.frame = checkpoint, fingerprint, frame
+        self.idle("inactive")
 
     def idle(self, detail: str = "") -> None:
         """A checkpoint is loaded and nothing is commanded."""

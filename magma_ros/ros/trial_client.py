@@ -90,10 +90,10 @@ class TrialClient:
         self._status: PolicyStatus | None = None
         self._verdicts: list[bool] = []
         self._frames: list[ImageArray] = []
-        self._subscribe(interface.STATUS, self._on_status)
-        self._subscribe(interface.TASK_SUCCESS, self._on_verdict)
+        interface.STATUS.subscribe(self._node, self._on_status)
+        interface.TASK_SUCCESS.subscribe(self._node, self._on_verdict)
         if with_frames:
-            self._subscribe(interface.VIEWER, self._on_frame)
+            interface.VIEWER.subscribe(self._node, self._on_frame)
         self._reset = self._node.create_client(ResetWorld, interface.RESET_WORLD.name)
         self._goals = ActionClient(self._node, ExecuteInstruction, interface.EXECUTE.name)
 
@@ -185,9 +185,6 @@ class TrialClient:
                 detail = "" if self._status is None else f"; the policy says: {self._status.detail or 'nothing'}"
                 raise GraphError(f"waited {timeout_s:.0f} s in vain for {what}{detail}")
             self._executor.spin_once(timeout_sec=_WAKE_S)
-
-    def _subscribe(self, topic: interface.Topic, callback: Callable[[Any], None]) -> None:
-        self._node.create_subscription(topic.message, topic.name, callback, topic.requested.profile())
 
     def _on_status(self, message: PolicyStatus) -> None:
         self._status = message
