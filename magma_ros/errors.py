@@ -1,4 +1,4 @@
-"""Every error that this project raises on purpose; a message says what was expected, what came and what was available."""
+"""Every error that this project raises on purpose; a message says what was expected, what came, what was available."""
 
 
 class MagmaRosError(Exception):

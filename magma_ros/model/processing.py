@@ -21,7 +21,6 @@ from magma_ros.errors import CheckpointError, InvalidInputError
 from magma_ros.model.config import ImageConfig, MagmaConfig, read_json
 from magma_ros.types import ImageArray, ModelInput
 
-
 END_OF_TURN = "<|eot_id|>"
 """Ends the assistant's turn, after the seven action ids."""
 

@@ -83,7 +83,7 @@ def _reset_layer_scales(tensors: dict[str, Tensor]) -> None:
 def test_each_fault_in_the_tensors_is_named(
     tmp_path: Path, spoil: Callable[[dict[str, Tensor]], None], message: str
 ) -> None:
-    """A missing, unknown, misshapen or non-finite tensor, and layer scales at their initial value, are refused by name."""
+    """A missing, unknown, misshapen or non-finite tensor, and layer scales left at their initial value, are refused."""
     random_model(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     spoil(tensors)
