@@ -123,7 +123,9 @@ def run_trials(client: TrialClient, options: DemoOptions, console: Console) -> l
     timeout_s = 20.0 + 3.0 * task.step_budget / BRIDGE.control_rate_hz / options.real_time_factor
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
     trials: list[Trial] = []
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         for seed in range(options.seed, options.seed + options.trials):
             bar = progress.add_task(f'seed {seed}: "{task.instruction}"', total=task.step_budget, note="")
 
