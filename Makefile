@@ -37,7 +37,7 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 setup: ## make .venv ready (the others do this first)
-	@$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is none on PATH))$(PYTHON) tools/bootstrap.py
+	@$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is none on PATH))$(PYTHON) -S tools/bootstrap.py
 
 clean: ## delete .venv and everything that was built
 	rm -rf .venv build install log
