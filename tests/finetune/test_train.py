@@ -1,0 +1,104 @@
+"""The trainer learns, stops and goes on exactly, and leaves a checkpoint that acts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from magma_ros.checkpoint import load_policy
+from magma_ros.episodes import EpisodeDataset
+from magma_ros.errors import CheckpointError
+from magma_ros.finetune.dataset import FrameDataset, Sample, sample_of
+from magma_ros.finetune.objective import action_loss
+from magma_ros.finetune.train import TrainConfig, learning_rate_at, train, write_tiny_architecture
+from magma_ros.model.adapter import MagmaModel
+from magma_ros.pipeline import Pipeline
+from tests.model.random_checkpoints import NANO
+
+
+class PowerCutError(Exception):
+    """Ends a run in the middle of a step."""
+
+
+def short_run(episodes: Path, output: Path) -> TrainConfig:
+    """Six steps of a nano network in single precision."""
+    write_tiny_architecture(output / "checkpoint", NANO, instructions=["move with the light"])
+    return TrainConfig(
+        data=(episodes,), output=output, num_steps=6, batch_size=16, save_every=3, log_every=1, autocast=False
+    )
+
+
+def test_a_network_learns_the_rule_and_acts_on_it(episodes_folder: Path, tmp_path: Path) -> None:
+    """After 150 steps the checkpoint raises the arm in the light and lowers it in the dark."""
+    config = replace(short_run(episodes_folder, tmp_path), num_steps=150, learning_rate=5e-3, warmup_steps=10)
+    policy = load_policy(train(replace(config, save_every=150, ema_decay=0.9)))
+    dataset = EpisodeDataset(episodes_folder)
+    errors = []
+    for index in range(3):
+        episode = dataset.read(index)
+        errors += [
+            policy.infer(episode.observation(step))[0].translation_m[2] - episode.actions[step, 2] for step in range(6)
+        ]
+    assert np.abs(errors).max() < 0.005
+
+
+def test_a_run_that_stopped_goes_on_as_if_it_had_not(
+    episodes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut in the fourth step, a new start: the same losses and the same weights to the bit."""
+    whole, halves = short_run(episodes_folder, tmp_path / "whole"), short_run(episodes_folder, tmp_path / "halves")
+    train(whole)
+    draw = FrameDataset.batch
+
+    def draw_until_the_cut(data: FrameDataset, size: int, *, seed: int, step: int) -> list[Sample]:
+        if step == 3:
+            raise PowerCutError
+        return draw(data, size, seed=seed, step=step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FrameDataset, "batch", draw_until_the_cut)
+        with pytest.raises(PowerCutError):
+            train(halves)
+    train(halves)
+    logs = [[json.loads(line)["loss"] for line in (c.output / "log.jsonl").open()] for c in (whole, halves)]
+    assert logs[0] == logs[1]
+    weights = [load_file(c.output / "checkpoint" / "model.safetensors") for c in (whole, halves)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_folder_with_another_run_is_refused(episodes_folder: Path, tmp_path: Path) -> None:
+    """A changed option in the same output folder is an error, not a mixture of two runs."""
+    config = short_run(episodes_folder, tmp_path)
+    train(replace(config, num_steps=1))
+    with pytest.raises(CheckpointError, match="another configuration"):
+        train(config)
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    """Linear over the warm-up, the peak after it, 2 % of the peak at the end."""
+    config = TrainConfig(data=(), output=Path(), num_steps=1000, warmup_steps=100, learning_rate=1e-3)
+    assert 1e-5 == pytest.approx(learning_rate_at(0, config))
+    assert 1e-3 == pytest.approx(learning_rate_at(100, config))
+    assert 2e-5 == pytest.approx(learning_rate_at(1000, config))
+
+
+def test_loss_is_the_cross_entropy_of_seven_ids_and_the_end_of_the_turn(episodes_folder: Path, tmp_path: Path) -> None:
+    """With sharp targets the loss equals torch's cross-entropy over a whole forward pass, label by label."""
+    folder = train(replace(short_run(episodes_folder, tmp_path), num_steps=1))
+    policy, episode = load_policy(folder), EpisodeDataset(episodes_folder).read(0)
+    model: MagmaModel = policy._model  # type: ignore[assignment]
+    sample = sample_of(Pipeline.load(folder), episode, 0)
+    sharp = action_loss(model, [sample], bin_sigma=0.0)
+    batch = model.processor([sample.model_input])
+    answer = torch.tensor([[*sample.target.tolist(), model.processor.end_of_turn_id]])
+    ids = torch.cat([batch.ids, answer], dim=1)
+    logits = model.network.language_model.lm_head(model.network(batch.followed_by(answer)))
+    expected = torch.nn.functional.cross_entropy(logits[0, batch.ids.shape[1] - 1 : -1], ids[0, batch.ids.shape[1] :])
+    assert expected.item() == pytest.approx(sharp.loss.item(), rel=1e-5)
+    assert action_loss(model, [sample], bin_sigma=2.0).loss.item() != pytest.approx(sharp.loss.item(), rel=1e-3)

@@ -1,0 +1,44 @@
+"""Training and serving see the same thing: one recorded frame, two paths, equal to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
+
+from magma_ros.episodes import EpisodeDataset
+from magma_ros.finetune.dataset import sample_of
+from magma_ros.finetune.train import TrainConfig, train, write_tiny_architecture
+from magma_ros.pipeline import Pipeline
+from magma_ros.ros.conversions import action_from_message, action_message, image_message, time_message
+from magma_ros.ros.observing import Observer
+from magma_ros.ros.policy_setup import load_checkpoint
+from magma_ros.types import Observation
+from tests.model.random_checkpoints import NANO
+
+
+def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_folder: Path, tmp_path: Path) -> None:
+    """Picture bytes, prompt and target ids agree between the trainer's sample and the node's path over a message.
+
+    The trainer's side is the dataset with the run's own pipeline; the node's side is a serialised Image message, the
+    node's observer and the pipeline of the checkpoint that the run wrote.
+    """
+    write_tiny_architecture(tmp_path / "checkpoint", NANO, instructions=["move with the light"])
+    folder = train(TrainConfig(data=(episodes_folder,), output=tmp_path, num_steps=1, batch_size=8, autocast=False))
+    served = load_checkpoint(folder, device="cpu", dtype="float32").pipeline
+    episode = EpisodeDataset(episodes_folder).read(4)
+    for step in range(len(episode)):
+        trained = sample_of(Pipeline.load(folder), episode, step)
+        recorded = episode.observation(step)
+        message = image_message(recorded.images["image"], stamp=time_message(recorded.stamp_s), frame_id="camera")
+        received = deserialize_message(serialize_message(message), Image)
+        observer = Observer(camera="image", gripper=None, frame="base_link", max_proprio_lag_s=1.0)
+        observation = observer.observe(received, instruction=episode.instruction)
+        assert isinstance(observation, Observation)
+        model_input = served.encode(observation)
+        assert trained.model_input.prompt == model_input.prompt
+        assert [i.tobytes() for i in trained.model_input.images] == [i.tobytes() for i in model_input.images]
+        command = action_message(episode.action(step, frame="base_link"), stamp=received.header.stamp)
+        np.testing.assert_array_equal(trained.target, served.encode_target(action_from_message(command)))
