@@ -80,7 +80,10 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     contract = open_datasets(config.data)[0].contract
     if not (folder / "config.json").exists():
-        write_tiny_architecture(folder, TinySize(), instructions=_instructions(config.data))
+        if config.start_from is None:
+            write_tiny_architecture(folder, TinySize(), instructions=_instructions(config.data))
+        else:
+            checkpoint.copy_architecture(config.start_from / "checkpoint", folder)
     model = _new_model(folder)
     pipeline = _pipeline(config, contract, model.network.config)
     data = FrameDataset(pipeline, config.data)

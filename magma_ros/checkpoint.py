@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from magma_ros.model.config import MagmaConfig, read_json
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.weights import load_network, save_weights
-from magma_ros.pipeline import MANIFEST_NAME, Pipeline
+from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline
 from magma_ros.policy import ModelPolicy
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -69,6 +70,19 @@ def write_architecture(folder: Path, tokenizer: Tokenizer, documents: Mapping[st
     tokenizer.save(str(folder / "tokenizer.json"))
     for name, content in documents.items():
         _write_json(folder / name, content)
+
+
+def copy_architecture(source: Path, folder: Path) -> None:
+    """Copy the files that `write_architecture` wrote from the checkpoint `source` into a new one.
+
+    Raises:
+        CheckpointError: `source` is not a whole checkpoint.
+    """
+    verify_files(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if _is_content(path) and path.suffix == ".json" and path.name != STATISTICS_NAME:
+            shutil.copyfile(path, folder / path.name)
 
 
 def save_checkpoint(

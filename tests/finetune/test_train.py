@@ -72,6 +72,18 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
+def test_a_second_run_starts_from_the_averaged_weights_of_the_first(episodes_folder: Path, tmp_path: Path) -> None:
+    """Architecture, tokenizer and statistics are the first run's; with a rate of nearly zero its weights stay too."""
+    first = short_run(episodes_folder, tmp_path / "first")
+    train(first)
+    second = replace(first, output=tmp_path / "second", start_from=first.output, learning_rate=1e-12)
+    folders = [first.output / "checkpoint", train(second)]
+    for name in ("tokenizer.json", "config.json", "dataset_statistics.json"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    weights = [load_file(folder / "model.safetensors") for folder in folders]
+    assert all(torch.allclose(value, weights[1][name], atol=1e-6) for name, value in weights[0].items())
+
+
 def test_a_folder_with_another_run_is_refused(episodes_folder: Path, tmp_path: Path) -> None:
     """A changed option in the same output folder is an error, not a mixture of two runs."""
     config = short_run(episodes_folder, tmp_path)
