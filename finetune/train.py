@@ -46,7 +46,7 @@ class TrainConfig:
         weight_decay: Of AdamW.
         bin_sigma: Width of the target over neighbouring action bins [bins].
         ema_decay: Of the averaged weights, which are the ones that are saved.
-        autocast: Compute in bfloat16 where the processor has instructions for it.
+        autocast: Compute in bfloat16; slower than single precision on processors without instructions for it.
         seed: Initial weights and order of the data.
         log_every, save_every: Steps between lines of the log and between saved states.
         start_from: Run folder whose averaged weights and statistics this run starts from; None starts from nothing.
@@ -144,8 +144,8 @@ class _Run:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         decay = min(config.ema_decay, (self.step + 1) / (self.step + 10))
-        own = self.model.network.state_dict()
-        torch._foreach_lerp_(list(self.average.values()), list(own.values()), 1.0 - decay)
+        for name, value in self.model.network.state_dict().items():
+            self.average[name].lerp_(value, 1.0 - decay)
         self.step += 1
         self.elapsed_s += time.perf_counter() - started_s
         if self.step % config.log_every == 0:
