@@ -63,7 +63,7 @@ def evaluate_policy(  # noqa: PLR0913 - one flag each
             bar = progress.add_task(f"{policy} on {suite}/{task}", total=trials)
 
             def show(result: RolloutResult) -> None:
-                progress.console.print(describe(result), highlight=False, markup=False)
+                progress.console.print(describe(result), highlight=False, markup=False, soft_wrap=True)
                 progress.advance(bar)
 
             evaluation = evaluate(
