@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from magma_ros import checkpoint, normalization
-from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.contract import CameraSpec
 from magma_ros.finetune.train import write_tiny_architecture
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig, read_json
@@ -16,6 +17,7 @@ from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.tiny import TinySize
 from magma_ros.pipeline import Pipeline, PipelineConfig
+from tests import examples
 
 NANO = TinySize(
     tower_depths=(1, 1, 2, 1),
@@ -30,16 +32,8 @@ NANO = TinySize(
 )
 """The smallest network that has every part."""
 
-CONTRACT = ActionContract(
-    embodiment="bridge_widowx",
-    frame="base_link",
-    rotation_form="rpy",
-    gripper_polarity="open_is_one",
-    reference="target",
-    control_rate_hz=5.0,
-    max_translation_m=0.05,
-    max_rotation_rad=0.5,
-    cameras=(CameraSpec("image", 64, 64),),
+CONTRACT = replace(
+    examples.CONTRACT, embodiment="bridge_widowx", max_translation_m=0.05, cameras=(CameraSpec("image", 64, 64),)
 )
 
 

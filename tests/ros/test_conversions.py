@@ -1,5 +1,6 @@
 import math
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,24 +11,15 @@ from hypothesis.extra import numpy as hnp
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, JointState
 
-from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.contract import CameraSpec
 from magma_ros.errors import InvalidInputError
 from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions
 from magma_ros.types import Action, ActionChunk, Proprio
+from tests import examples
 
-CONTRACT = ActionContract(
-    embodiment="test",
-    frame="base_link",
-    rotation_form="rpy",
-    gripper_polarity="open_is_one",
-    reference="target",
-    control_rate_hz=5.0,
-    max_translation_m=0.05,
-    max_rotation_rad=0.5,
-    cameras=(CameraSpec("image", 8, 8),),
-)
+CONTRACT = replace(examples.CONTRACT, max_translation_m=0.05, cameras=(CameraSpec("image", 8, 8),))
 GRIPPER = conversions.GripperJoint("gripper", closed_position=0.015, open_position=0.037)
 NAMES = ("waist", "shoulder")
 STAMP = Time(sec=12, nanosec=345)
@@ -240,7 +232,7 @@ def test_a_chunk_survives_its_message(drawn):
     assert np.array_equal(chunk.actions, again.actions)
     assert np.array_equal(chunk.tokens, again.tokens)
     assert (chunk.frame, chunk.stamp_s) == (again.frame, again.stamp_s)
-    assert ("test", 0.2) == (message.embodiment, message.control_period_s)
+    assert ("toy_arm", 0.2) == (message.embodiment, message.control_period_s)
 
 
 def test_a_malformed_chunk_is_refused():

@@ -1,32 +1,24 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.contract import CameraSpec
 from magma_ros.errors import CheckpointError, ContractError, InvalidInputError, PolicyError
 from magma_ros.ros import interface
 from magma_ros.ros.policy_setup import build, load_checkpoint, safety_limits
 from magma_ros.sim.suites import BRIDGE_LIMITS
 from magma_ros.types import ActionChunk
+from tests import examples
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "sim_wx250s.yaml"
 
 
 def contract(*cameras):
-    return ActionContract(
-        embodiment="test",
-        frame="base_link",
-        rotation_form="rpy",
-        gripper_polarity="open_is_one",
-        reference="target",
-        control_rate_hz=5.0,
-        max_translation_m=0.05,
-        max_rotation_rad=0.5,
-        cameras=tuple(CameraSpec(name, 8, 8) for name in cameras),
-    )
+    return replace(examples.CONTRACT, max_translation_m=0.05, cameras=tuple(CameraSpec(name, 8, 8) for name in cameras))
 
 
 class StillPolicy:

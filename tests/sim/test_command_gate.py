@@ -1,23 +1,14 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.sim.command_gate import CommandGate
 from magma_ros.types import Action
+from tests import examples
 
-CONTRACT = ActionContract(
-    embodiment="test",
-    frame="base_link",
-    rotation_form="rpy",
-    gripper_polarity="open_is_one",
-    reference="target",
-    control_rate_hz=5.0,
-    max_translation_m=0.05,
-    max_rotation_rad=0.5,
-    cameras=(CameraSpec("image", 8, 8),),
-)
+CONTRACT = replace(examples.CONTRACT, max_translation_m=0.05)
 
 
 @pytest.fixture
