@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -46,10 +47,21 @@ def osmesa_works() -> bool:
     return False
 
 
+def _load_triton_first() -> None:
+    """Import Triton, which CUDA builds of torch bring, before any OpenGL library.
+
+    Both it and Mesa carry an LLVM; in the other order Triton's import, and with it that of transformers, ends the
+    process with a segmentation fault (triton of torch 2.13, Mesa 22.3).
+    """
+    if importlib.util.find_spec("triton") is not None:
+        importlib.import_module("triton")
+
+
 def prefer_headless_gl(
     *, has_egl: Callable[[], bool] = egl_works, has_osmesa: Callable[[], bool] = osmesa_works
 ) -> str | None:
     """Set `MUJOCO_GL` to "egl", else "osmesa", unless it is set; the backend in force, or None when there is none."""
+    _load_triton_first()
     if not os.environ.get("MUJOCO_GL"):
         chosen = "egl" if has_egl() else "osmesa" if has_osmesa() else None
         if chosen is None:

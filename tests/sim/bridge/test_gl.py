@@ -40,3 +40,14 @@ def test_mujoco_may_be_imported_first():
     program = "import mujoco; from magma_ros.sim.bridge.env import BridgeEnv; BridgeEnv(image_size_px=16).close()"
     environment = {name: value for name, value in os.environ.items() if name not in {"MUJOCO_GL", "PYOPENGL_PLATFORM"}}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def test_triton_is_imported_before_opengl_is_looked_at(monkeypatch, tmp_path):
+    """With a CUDA build of torch, whose Triton crashes when it is imported after Mesa, Triton is there first."""
+    (tmp_path / "triton.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    monkeypatch.delitem(sys.modules, "mujoco.gl_context", raising=False)
+    monkeypatch.setenv("MUJOCO_GL", "")
+    assert gl.prefer_headless_gl(has_egl=lambda: "triton" in sys.modules, has_osmesa=lambda: False) == "egl"
+    monkeypatch.delitem(sys.modules, "triton")
