@@ -33,7 +33,8 @@ def test_recorded_actions_succeed_through_the_graph(peer, demo):
     actions, end_m = demo
     folder = peer.write_script("replay", actions=actions)
     poses, verdicts = peer.listen(interface.EE_POSE), peer.listen(interface.TASK_SUCCESS)
-    peer.start("arm_node", "-m", "magma_ros.sim.arm_node", real_time_factor=2.0)
+    # A replay cannot make up for a lost action: on a busy machine a late one is still applied, a tick later.
+    peer.start("arm_node", "-m", "magma_ros.sim.arm_node", command_slack_s=0.4)
     peer.start("policy_node", SCRIPT, checkpoint=folder, autostart=True)
     peer.wait(lambda: verdicts, timeout_s=30, what="the arm")
     assert peer.reset_world(SEED).ok
