@@ -48,6 +48,11 @@ class StopFlag:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._raise)
 
+    def ignore_from_now(self) -> None:
+        """Drop later signals: while Python shuts down it would give them their default meaning, death by signal."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _raise(self, _number: int, _frame: FrameType | None) -> None:
         self.is_set = True
 
@@ -58,7 +63,7 @@ NodeType = TypeVar("NodeType", bound=Closable)
 def run(make_node: Callable[[], NodeType], *, args: Sequence[str] | None = None) -> int:
     """Spin the node that `make_node` builds on one thread until SIGINT or SIGTERM; returns the exit status.
 
-    A `MagmaRosError` while building it is logged and gives `EXIT_REFUSED`.
+    A `MagmaRosError` while building it is logged and gives `EXIT_REFUSED`. Nothing but the process's exit may follow.
     """
     stop = StopFlag()
     rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
@@ -72,6 +77,7 @@ def run(make_node: Callable[[], NodeType], *, args: Sequence[str] | None = None)
         return 0
     finally:
         try_shutdown()
+        stop.ignore_from_now()
 
 
 def _spin(node: Closable, stop: StopFlag) -> None:
