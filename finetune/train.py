@@ -19,8 +19,9 @@ from magma_ros.contract import ActionContract
 from magma_ros.errors import CheckpointError
 from magma_ros.finetune.dataset import FrameDataset, fit_norm_stats, open_datasets
 from magma_ros.finetune.objective import StepFigures, action_loss
+from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
-from magma_ros.model.config import MagmaConfig, read_json
+from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.tiny import TinySize, build_tokenizer, tiny_config, tiny_preprocessor_config, tokenizer_files
@@ -181,7 +182,7 @@ class _Run:
 
     def _restore(self) -> None:
         tensors = load_file(self.config.output / TENSORS_FILE)
-        state = read_json(self.config.output / STATE_FILE)
+        state = read_object(self.config.output / STATE_FILE)
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
         network = self.model.network
         network.load_state_dict({name: tensors[f"weight/{name}"] for name in network.state_dict()})
@@ -205,13 +206,13 @@ def _claim_folder(config: TrainConfig) -> None:
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / "train_config.json"
     document = json.loads(json.dumps(asdict(config), default=str))
-    if path.exists() and read_json(path) != document:
-        raise CheckpointError(f"{config.output}: holds a run with another configuration, {read_json(path)}")
+    if path.exists() and read_object(path) != document:
+        raise CheckpointError(f"{config.output}: holds a run with another configuration, {read_object(path)}")
     _replace_json(path, document)
 
 
 def _new_model(folder: Path) -> MagmaModel:
-    config = MagmaConfig.from_dict(read_json(folder / "config.json"))
+    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     return MagmaModel(MagmaNetwork(config), MagmaProcessor.load(folder, config))
 
 

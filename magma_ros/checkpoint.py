@@ -20,8 +20,9 @@ import torch
 from tokenizers import Tokenizer
 
 from magma_ros.errors import CheckpointError
+from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
-from magma_ros.model.config import MagmaConfig, read_json
+from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.weights import load_network, save_weights
@@ -59,7 +60,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32") -> 
     """
     if dtype not in _DTYPES:
         raise CheckpointError(f"dtype: expected one of {sorted(_DTYPES)}, got {dtype!r}")
-    config = MagmaConfig.from_dict(read_json(folder / "config.json"))
+    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     processor = MagmaProcessor.load(folder, config)
     return MagmaModel(load_network(folder, config, device=device, dtype=_DTYPES[dtype]), processor)
 
@@ -99,7 +100,7 @@ def save_checkpoint(
     """
     save_weights(network, folder, dtype=_DTYPES[dtype])
     pipeline.save(folder)
-    manifest = read_json(folder / MANIFEST_NAME)
+    manifest = read_object(folder / MANIFEST_NAME)
     manifest["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
     manifest["training"] = dict(training)
     manifest["files"] = {
@@ -114,7 +115,7 @@ def verify_files(folder: Path) -> None:
     Raises:
         CheckpointError: files that are missing or altered, all named at once.
     """
-    recorded = read_json(folder / MANIFEST_NAME).get("files")
+    recorded = read_object(folder / MANIFEST_NAME).get("files")
     if not isinstance(recorded, dict) or not recorded:
         raise CheckpointError(f"{folder / MANIFEST_NAME}: expected the SHA-256 of the files, got {recorded!r}")
     faults = []

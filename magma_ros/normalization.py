@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from magma_ros.errors import InvalidInputError, NormalizationError
+from magma_ros.json_files import read_object
 from magma_ros.types import ACTION_DIM, FloatArray, frozen_array
 
 _EPSILON = 1e-8
@@ -26,7 +27,6 @@ _JSON_NAMES = {
     "q01": "q01",
     "q99": "q99",
 }
-_MAX_FILE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,15 +124,9 @@ def load(path: Path, *, embodiment: str) -> NormStats:
     Raises:
         NormalizationError: the file cannot be read or has no such embodiment.
     """
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise NormalizationError(f"{path}: expected at most {_MAX_FILE_BYTES} bytes")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NormalizationError(f"{path}: cannot read action statistics: {error}") from error
-    if not isinstance(data, dict) or embodiment not in data:
-        available = sorted(data) if isinstance(data, dict) else type(data).__name__
-        raise NormalizationError(f"{path}: no statistics for embodiment {embodiment!r}, available {available}")
+    data = read_object(path, error=NormalizationError)
+    if embodiment not in data:
+        raise NormalizationError(f"{path}: no statistics for embodiment {embodiment!r}, available {sorted(data)}")
     action = data[embodiment].get("action") if isinstance(data[embodiment], dict) else None
     if not isinstance(action, dict):
         raise NormalizationError(f"{path}: expected {embodiment!r} to hold 'action' statistics")

@@ -16,6 +16,7 @@ from magma_ros import geometry, images, normalization, prompts
 from magma_ros.action_tokens import ActionTokenizer
 from magma_ros.contract import ActionContract
 from magma_ros.errors import CheckpointError, ContractError, InvalidInputError
+from magma_ros.json_files import read_object
 from magma_ros.normalization import NormStats
 from magma_ros.types import Action, ActionChunk, FloatArray, ImageArray, ModelInput, Observation
 
@@ -24,7 +25,6 @@ STATISTICS_NAME = "dataset_statistics.json"
 FORMAT = 1
 """Version of the manifest; a reader refuses any other."""
 
-_MAX_JSON_BYTES = 16 * 2**20
 _CONTRACT_SLACK = 1e-6
 _T = TypeVar("_T")
 
@@ -149,7 +149,7 @@ class Pipeline:
         normalization.save(folder / STATISTICS_NAME, {self.contract.embodiment: self.config.norm_stats})
         manifest = folder / MANIFEST_NAME
         document = {
-            **(_read_json(manifest) if manifest.exists() else {}),
+            **(read_object(manifest) if manifest.exists() else {}),
             "format": FORMAT,
             "contract": self.contract.to_dict(),
             "lowercase_instruction": self.config.lowercase_instruction,
@@ -165,7 +165,7 @@ class Pipeline:
             CheckpointError: a file or key is missing, or the fingerprint differs from the stored one.
             ContractError, NormalizationError: the contract or the statistics cannot be used.
         """
-        model, manifest = _read_json(folder / "config.json"), _read_json(folder / MANIFEST_NAME)
+        model, manifest = read_object(folder / "config.json"), read_object(folder / MANIFEST_NAME)
         if manifest.get("format") != FORMAT:
             raise CheckpointError(f"{folder / MANIFEST_NAME}: expected format {FORMAT}, got {manifest.get('format')!r}")
         contract = ActionContract.from_dict(_typed(manifest, "contract", dict))
@@ -249,18 +249,6 @@ def require_honest(action: Action, contract: ActionContract) -> None:
     ):
         if np.linalg.norm(vector) > longest * (1.0 + _CONTRACT_SLACK):
             raise ContractError(f"{name}: expected a length of at most {longest}, got {np.linalg.norm(vector):.6g}")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise CheckpointError(f"{path}: expected at most {_MAX_JSON_BYTES} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, got {type(document).__name__}")
-    return document
 
 
 def _typed(document: dict[str, Any], key: str, kind: type[_T]) -> _T:

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from magma_ros.errors import CheckpointError, InvalidInputError
-from magma_ros.model.config import ImageConfig, MagmaConfig, read_json
+from magma_ros.json_files import read_object
+from magma_ros.model.config import ImageConfig, MagmaConfig
 from magma_ros.types import ImageArray, ModelInput
 
 END_OF_TURN = "<|eot_id|>"
@@ -109,7 +110,7 @@ class MagmaProcessor:
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise CheckpointError(f"{path}: expected the tokenizer of the checkpoint, found no file")
-        image_config = ImageConfig.from_dict(read_json(folder / "preprocessor_config.json"))
+        image_config = ImageConfig.from_dict(read_object(folder / "preprocessor_config.json"))
         return cls(Tokenizer.from_file(str(path)), image_config, config)
 
     def num_image_tokens(self, rows: int, columns: int) -> int:

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from magma_ros.errors import CheckpointError
-from magma_ros.model.config import MagmaConfig, read_json
+from magma_ros.json_files import read_object
+from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import LAYER_SCALE_INIT, MagmaNetwork
 
 SINGLE_FILE = "model.safetensors"
@@ -93,7 +94,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if (folder / SINGLE_FILE).is_file():
         return [folder / SINGLE_FILE]
     if (folder / INDEX_FILE).is_file():
-        names = sorted(set(read_json(folder / INDEX_FILE).get("weight_map", {}).values()))
+        names = sorted(set(read_object(folder / INDEX_FILE).get("weight_map", {}).values()))
         if unsafe := [name for name in names if Path(name).name != name]:
             raise CheckpointError(f"{folder / INDEX_FILE}: expected plain file names, got {unsafe}")
         return [folder / name for name in names]

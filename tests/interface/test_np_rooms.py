@@ -10,6 +10,7 @@ import pytest
 NP_ROOMS = (
     "magma_ros",
     "magma_ros.errors",
+    "magma_ros.json_files",
     "magma_ros.types",
     "magma_ros.contract",
     "magma_ros.geometry",

@@ -11,8 +11,9 @@ import torch
 from magma_ros import checkpoint, normalization
 from magma_ros.contract import CameraSpec
 from magma_ros.finetune.train import write_tiny_architecture
+from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
-from magma_ros.model.config import MagmaConfig, read_json
+from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.tiny import TinySize
@@ -52,7 +53,7 @@ def random_network(config: MagmaConfig, *, seed: int) -> MagmaNetwork:
 def write_random_checkpoint(folder: Path, *, seed: int = 0, size: TinySize = NANO) -> Path:
     """A whole checkpoint folder with random weights; its policy loads and acts."""
     write_tiny_architecture(folder, size, instructions=["put carrot on plate", "stack the green block"])
-    config = MagmaConfig.from_dict(read_json(folder / "config.json"))
+    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     rows = np.random.default_rng(seed).uniform(-0.03, 0.03, (200, 7))
     rows[:, 6] = rows[:, 6] > 0
     stats = normalization.fit(rows, mask=[True] * 6 + [False])
@@ -65,5 +66,5 @@ def write_random_checkpoint(folder: Path, *, seed: int = 0, size: TinySize = NAN
 def random_model(folder: Path, *, seed: int = 0) -> MagmaModel:
     """A random nano network with the processor of the checkpoint written into `folder`."""
     write_random_checkpoint(folder, seed=seed)
-    config = MagmaConfig.from_dict(read_json(folder / "config.json"))
+    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     return MagmaModel(random_network(config, seed=seed), MagmaProcessor.load(folder, config))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from magma_ros import prompts
 from magma_ros.errors import CheckpointError, InvalidInputError
-from magma_ros.model.config import ImageConfig, MagmaConfig, read_json
+from magma_ros.json_files import read_object
+from magma_ros.model.config import ImageConfig, MagmaConfig
 from magma_ros.model.processing import MagmaProcessor, choose_grid, image_to_crops
 from magma_ros.types import ModelInput
 from tests.model.random_checkpoints import random_model, write_random_checkpoint
@@ -140,6 +141,6 @@ def test_no_text_becomes_an_action_token(processor: MagmaProcessor, text: str) -
 def test_a_tokenizer_of_another_size_is_refused(tmp_path: Path) -> None:
     """The base vocabulary decides the action ids, so a tokenizer that does not fit config.json is an error."""
     write_random_checkpoint(tmp_path)
-    raw = read_json(tmp_path / "config.json") | {"tokenizer_vocab_size": 999}
+    raw = read_object(tmp_path / "config.json") | {"tokenizer_vocab_size": 999}
     with pytest.raises(CheckpointError, match="999 base tokens"):
         MagmaProcessor.load(tmp_path, MagmaConfig.from_dict(raw))

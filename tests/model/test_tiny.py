@@ -7,7 +7,8 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from magma_ros import prompts
-from magma_ros.model.config import MagmaConfig, read_json
+from magma_ros.json_files import read_object
+from magma_ros.model.config import MagmaConfig
 from magma_ros.model.tiny import SPECIAL_TOKENS
 from tests.model.random_checkpoints import random_model
 
@@ -28,7 +29,7 @@ def test_transformers_reads_the_tokenizer_and_renders_our_prompt(tmp_path: Path)
 def test_action_ids_are_the_last_256_of_the_base_vocabulary(tmp_path: Path) -> None:
     """Special tokens follow the base vocabulary, as in Llama 3, and config.json names the same numbers."""
     tokenizer = random_model(tmp_path).processor.tokenizer
-    config = MagmaConfig.from_dict(read_json(tmp_path / "config.json"))
+    config = MagmaConfig.from_dict(read_object(tmp_path / "config.json"))
     assert tokenizer.get_vocab_size(with_added_tokens=False) == config.base_vocab_size == 320 + 256
     assert list(range(576, 576 + len(SPECIAL_TOKENS))) == [tokenizer.token_to_id(text) for text in SPECIAL_TOKENS]
     assert tokenizer.id_to_token(320) == "⟨bin 0⟩"
