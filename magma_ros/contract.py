@@ -11,6 +11,7 @@ from magma_ros.errors import ContractError
 RotationForm = Literal["rpy", "rotation_vector"]
 GripperPolarity = Literal["open_is_one", "open_is_zero"]
 Reference = Literal["target", "measured"]
+Resampling = Literal["area", "bicubic", "lanczos3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,20 @@ class CameraSpec:
         name: Key of the picture in an observation.
         height_px, width_px: Size that the pipeline resizes it to before the model sees it.
         rotate_180: The recorded picture is upside down and is turned by the pipeline (LIBERO).
+        resampling: How it is resized, see `images.resize`; a network acts best on the pixels that it was trained on.
     """
 
     name: str
     height_px: int
     width_px: int
     rotate_180: bool = False
+    resampling: Resampling = "area"
 
     def __post_init__(self) -> None:
         if not self.name or self.height_px < 1 or self.width_px < 1:
             raise ContractError(f"camera: expected a name and a size of at least 1 px, got {self}")
+        if self.resampling not in get_args(Resampling):
+            raise ContractError(f"resampling: expected one of {get_args(Resampling)}, got {self.resampling!r}")
 
 
 @dataclass(frozen=True, slots=True)

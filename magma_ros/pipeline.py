@@ -118,7 +118,6 @@ class Pipeline:
             "format": FORMAT,
             "config": self.config.to_dict(),
             "prompt": self._prompt("Move"),
-            "resampling": images.RESAMPLING,
             "num_bins": self.tokenizer.num_bins,
         }
         canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -191,7 +190,9 @@ class Pipeline:
             if camera.name not in observation.images:
                 raise InvalidInputError(f"camera {camera.name!r}: no picture, available {sorted(observation.images)}")
             upright = images.orient(observation.images[camera.name], rotate_180=camera.rotate_180)
-            pictures[camera.name] = images.resize(upright, height_px=camera.height_px, width_px=camera.width_px)
+            pictures[camera.name] = images.resize(
+                upright, height_px=camera.height_px, width_px=camera.width_px, resampling=camera.resampling
+            )
         return pictures
 
     def _prompt(self, instruction: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.images import MAX_SIDE_PX, check_image, orient, resize
+from magma_ros.images import MAX_SIDE_PX, check_image, orient, resize, to_rgb
 
 
 def picture(height: int = 6, width: int = 8) -> np.ndarray:
@@ -83,3 +84,40 @@ def test_impossible_sizes_are_refused(size: tuple[int, int]) -> None:
     """A size outside the bounds raises."""
     with pytest.raises(InvalidInputError):
         resize(picture(), height_px=size[0], width_px=size[1])
+
+
+@pytest.mark.parametrize("size", [(480, 640, 256, 256), (256, 256, 512, 512), (37, 100, 80, 50), (5, 7, 1, 1)])
+@pytest.mark.parametrize(("name", "pillow"), [("bicubic", "BICUBIC"), ("lanczos3", "LANCZOS")])
+def test_filters_are_pillows(size: tuple[int, int, int, int], name: str, pillow: str) -> None:
+    """Upstream resized with Pillow; ours gives its levels, but for a rare rounding of one."""
+    image = picture(*size[:2])
+    expected = np.asarray(PIL.Image.fromarray(image).resize(size[:1:-1], PIL.Image.Resampling[pillow]), int)
+    difference = np.abs(expected - resize(image, height_px=size[2], width_px=size[3], resampling=name))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+
+
+def test_an_unknown_filter_is_refused() -> None:
+    """A misspelt filter is an error that lists the known ones."""
+    with pytest.raises(InvalidInputError, match=r"expected one of .*area.*bicubic.*lanczos3.*got 'nearest'"):
+        resize(picture(), height_px=3, width_px=3, resampling="nearest")
+
+
+def test_every_kind_of_picture_becomes_rgb() -> None:
+    """Grey is repeated, alpha is dropped, blue-first is turned; the colours themselves stay."""
+    rgb = picture()
+    grey = rgb[..., 0]
+    alpha = np.full((*rgb.shape[:2], 1), 7, np.uint8)
+    np.testing.assert_array_equal(rgb, to_rgb(rgb, order="rgb"))
+    np.testing.assert_array_equal(rgb, to_rgb(rgb[..., ::-1], order="bgr"))
+    np.testing.assert_array_equal(rgb, to_rgb(np.concatenate([rgb, alpha], axis=2), order="rgb"))
+    np.testing.assert_array_equal(rgb, to_rgb(np.concatenate([rgb[..., ::-1], alpha], axis=2), order="bgr"))
+    for one in (grey, grey[..., None]):
+        np.testing.assert_array_equal(np.stack([grey] * 3, axis=2), to_rgb(one, order="rgb"))
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8), [[0]]])
+def test_only_pictures_become_rgb(bad: object) -> None:
+    """Floats, two channels, a single row and lists are errors, never guesses."""
+    with pytest.raises(InvalidInputError, match="expected"):
+        to_rgb(bad, order="rgb")

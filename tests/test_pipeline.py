@@ -33,7 +33,7 @@ from tests.examples import (
     write_pipeline,
 )
 
-GOLDEN_FINGERPRINT = "1296fea79c6c57c9c0c479b19c6f7a28cb7cc7ff7078e22774779fec882929bb"
+GOLDEN_FINGERPRINT = "7648a08cd85578eebd9b4fd8ee5c66fcbb568cd401f32cb6fae1cb3245269d65"
 OTHER_CONTRACT_VALUES = {
     "embodiment": "other_arm",
     "frame": "tool0",
@@ -45,7 +45,7 @@ OTHER_CONTRACT_VALUES = {
     "max_rotation_rad": 0.6,
     "cameras": (CameraSpec("wrist", 32, 48),),
 }
-OTHER_CAMERA_VALUES = {"name": "wrist", "height_px": 33, "width_px": 49, "rotate_180": True}
+OTHER_CAMERA_VALUES = {"name": "wrist", "height_px": 33, "width_px": 49, "rotate_180": True, "resampling": "lanczos3"}
 OTHER_STATS_VALUES = {
     "q01": [-0.5] * 7,
     "q99": [2.0] * 7,

@@ -14,14 +14,13 @@ from std_msgs.msg import Header
 
 from magma_ros.contract import ActionContract
 from magma_ros.errors import InvalidInputError
+from magma_ros.images import MAX_SIDE_PX, ChannelOrder, to_rgb
 from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.types import ACTION_DIM, Action, ActionChunk, ImageArray, Proprio
 
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 """Encodings that are read, with bytes per pixel; one byte per channel, so `is_bigendian` changes nothing."""
-MAX_SIDE_PX = 8192
-"""Longest side of a picture that is read [px]; sizes come from outside and are bounded."""
 _NANOSECONDS = 1_000_000_000
 _QUATERNION_TOLERANCE = 1e-3
 
@@ -61,16 +60,8 @@ def image_from_message(message: Image) -> ImageArray:
     if len(message.data) != height * step:
         raise InvalidInputError(f"image data: expected {height * step} bytes, got {len(message.data)}")
     rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * channels]
-    return _rgb(rows.reshape(height, width, channels), message.encoding)
-
-
-def _rgb(pixels: ImageArray, encoding: str) -> ImageArray:
-    if encoding == "mono8":
-        rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    elif encoding.startswith("bgr"):
-        rgb = pixels[..., 2::-1]
-    else:
-        rgb = pixels[..., :3]
+    order: ChannelOrder = "bgr" if message.encoding.startswith("bgr") else "rgb"
+    rgb = to_rgb(rows.reshape(height, width, channels), order=order)
     rgb.flags.writeable = False
     return rgb
 
