@@ -68,10 +68,13 @@ class ActionTokenizer:
             raise ActionDecodeError(f"expected exactly {ACTION_DIM} token ids for an action, got shape {tokens.shape}")
         if (tokens < self.first_id).any() or (tokens > self.last_id).any():
             raise ActionDecodeError(f"expected ids from {self.first_id} to {self.last_id}, got {tokens.tolist()}")
+        return self.centres()[tokens.astype(np.int64) - self.first_id]
+
+    def centres(self) -> FloatArray:
+        """The normalized number that each action id means, from `first_id` up, shape (num_bins,); they descend."""
         edges = self._edges()
-        centres = (edges[:-1] + edges[1:]) / 2.0
-        bins = np.clip(self.base_vocab_size - tokens.astype(np.int64) - 1, 0, self.num_bins - 2)
-        return np.asarray(centres[bins])
+        centres = ((edges[:-1] + edges[1:]) / 2.0)[::-1]
+        return np.concatenate([centres[:1], centres])
 
     def _edges(self) -> FloatArray:
         return np.linspace(-1.0, 1.0, self.num_bins)

@@ -94,7 +94,7 @@ def _filtered(image: ImageArray, height_px: int, width_px: int, resampling: Resa
 
 
 def _rounded(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(np.floor(levels + 0.5), 0, 255)
+    return np.asarray(np.clip(np.floor(levels + 0.5), 0, 255), dtype=np.float32)
 
 
 @lru_cache(maxsize=16)

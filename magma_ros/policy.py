@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from magma_ros.contract import ActionContract
 from magma_ros.pipeline import Pipeline
-from magma_ros.types import ActionChunk, ModelInput, Observation
+from magma_ros.sampling import Sampling
+from magma_ros.types import ActionChunk, ActionPrediction, ModelInput, Observation
 
 
 class Policy(Protocol):
@@ -41,17 +43,30 @@ class Policy(Protocol):
 class ActionModel(Protocol):
     """A network that answers model inputs with action tokens."""
 
-    def generate_actions(self, inputs: Sequence[ModelInput]) -> NDArray[np.int64]:
-        """Seven token ids for each input, shape (len(inputs), 7)."""
+    def generate_actions(
+        self,
+        inputs: Sequence[ModelInput],
+        *,
+        draft: NDArray[np.int64] | None = None,
+        sampling: Sampling | None = None,
+    ) -> ActionPrediction:
+        """One action for each input, the likeliest or a drawn one; `draft`, shape (len(inputs), 7), only saves time."""
+        ...
+
+    def action_scores(self, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
+        """Scores of each action id as the first token, lowest id first, shape (len(inputs), 256)."""
         ...
 
 
 class ModelPolicy:
     """A pipeline around a local model: encode, generate, decode."""
 
-    def __init__(self, pipeline: Pipeline, model: ActionModel) -> None:
+    def __init__(self, pipeline: Pipeline, model: ActionModel, *, sampling: Sampling | None = None) -> None:
+        """Act with `model`, greedily unless a `sampling` is given."""
         self.pipeline = pipeline
         self._model = model
+        self._sampling = sampling
+        self._last_tokens: NDArray[np.int64] | None = None
 
     @property
     def contract(self) -> ActionContract:
@@ -65,11 +80,28 @@ class ModelPolicy:
             InvalidInputError: the instruction or a picture cannot be used.
             ActionDecodeError: the model's answer is not an action.
         """
-        tokens = self._model.generate_actions([self.pipeline.encode(observation)])
-        return self.pipeline.decode(tokens, stamp_s=observation.stamp_s)
+        model_input = self.pipeline.encode(observation)
+        prediction = self._model.generate_actions([model_input], draft=self._last_tokens, sampling=self._sampling)
+        self._last_tokens = prediction.tokens
+        return self._decode(prediction, 0, stamp_s=observation.stamp_s)
+
+    def infer_batch(self, observations: Sequence[Observation]) -> list[ActionChunk]:
+        """One chunk for each of several observations that have nothing to do with each other.
+
+        Raises:
+            InvalidInputError, ActionDecodeError: as `infer`; one bad observation refuses the batch.
+        """
+        inputs = [self.pipeline.encode(one) for one in observations]
+        prediction = self._model.generate_actions(inputs, sampling=self._sampling)
+        return [self._decode(prediction, row, stamp_s=one.stamp_s) for row, one in enumerate(observations)]
 
     def reset(self) -> None:
-        """Nothing to forget: Magma acts on the current frame alone."""
+        """Forget the last action, which is the draft of the next; Magma itself acts on the current frame alone."""
+        self._last_tokens = None
 
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever built it."""
+
+    def _decode(self, prediction: ActionPrediction, row: int, *, stamp_s: float) -> ActionChunk:
+        chunk = self.pipeline.decode(prediction.tokens[row], stamp_s=stamp_s)
+        return replace(chunk, entropy_nats=prediction.entropy_nats[row : row + 1])

@@ -16,6 +16,7 @@ IMAGE_PLACEHOLDER = "<image>"
 MAX_INSTRUCTION_CHARS = 512
 """Longest instruction; the rest of the context belongs to the picture and the answer."""
 
+_ACTION_QUESTION = "What action should the robot take to "
 _RESERVED_TEXTS = ("<|", "|>", "<image", "<pad>", "<action", "<trace")
 _LINE_BREAKING_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
@@ -63,8 +64,28 @@ def robot_action_user_text(instruction: str, *, use_image_start_end: bool, num_i
     """
     if num_images < 1:
         raise InvalidInputError(f"num_images: expected at least one picture, got {num_images}")
-    picture = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
-    return picture * num_images + f"What action should the robot take to {clean_instruction(instruction)}?"
+    return (
+        _pictures(num_images, use_image_start_end=use_image_start_end)
+        + f"{_ACTION_QUESTION}{clean_instruction(instruction)}?"
+    )
+
+
+def asks_for_action(prompt: str) -> bool:
+    """Whether the last question in a rendered `prompt` is the one that a robot action answers."""
+    last_line = (
+        prompt.rpartition("<|start_header_id|>user<|end_header_id|>")[2].partition("<|eot_id|>")[0].split("\n")[-1]
+    )
+    return last_line.startswith(_ACTION_QUESTION)
+
+
+def question_prompt(question: str, *, use_image_start_end: bool, num_images: int = 1) -> str:
+    """The whole text in front of a spoken answer: a placeholder line per picture, then the question.
+
+    Raises:
+        InvalidInputError: the question cannot be used.
+    """
+    user_text = _pictures(num_images, use_image_start_end=use_image_start_end) + clean_instruction(question)
+    return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
 
 
 def render_chat(messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
@@ -89,3 +110,8 @@ def robot_action_prompt(instruction: str, *, use_image_start_end: bool, num_imag
     """
     user_text = robot_action_user_text(instruction, use_image_start_end=use_image_start_end, num_images=num_images)
     return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
+
+
+def _pictures(num_images: int, *, use_image_start_end: bool) -> str:
+    line = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
+    return line * num_images

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -135,12 +135,14 @@ class ActionChunk:
         frame: Frame of every displacement.
         stamp_s: `stamp_s` of the observation that it was computed from [s].
         tokens: The model's token ids, shape (action_horizon, 7); empty when no model spoke.
+        entropy_nats: See `ActionPrediction`, shape (action_horizon, 7); empty when not known.
     """
 
     actions: FloatArray
     frame: str
     stamp_s: float
     tokens: NDArray[np.int64]
+    entropy_nats: FloatArray = field(default_factory=lambda: np.empty((0, ACTION_DIM)))
 
     def __post_init__(self) -> None:
         actions = frozen_array(self.actions, shape=(-1, ACTION_DIM), dtype=np.float64, name="actions")
@@ -149,6 +151,8 @@ class ActionChunk:
         object.__setattr__(self, "actions", actions)
         tokens = frozen_array(self.tokens, shape=(-1, ACTION_DIM), dtype=np.int64, name="tokens")
         object.__setattr__(self, "tokens", tokens)
+        entropy = frozen_array(self.entropy_nats, shape=(-1, ACTION_DIM), dtype=np.float64, name="entropy_nats")
+        object.__setattr__(self, "entropy_nats", entropy)
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -172,6 +176,32 @@ class ModelInput:
     def __post_init__(self) -> None:
         images = tuple(frozen_image(image, name=f"image {index}") for index, image in enumerate(self.images))
         object.__setattr__(self, "images", images)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPrediction:
+    """The model's answer to n inputs, one action each.
+
+    Attributes:
+        tokens: Ids, shape (n, 7).
+        expected: Mean normalized number over all bins, given the tokens before, in [-1, 1], shape (n, 7); finer than
+            a bin, and between two of them when the model wavers.
+        entropy_nats: Of the distribution over the action ids, 0 (certain) … ln 256 (no idea), shape (n, 7).
+        num_passes: Runs of the language model for all of them together, the one over the prompt included.
+    """
+
+    tokens: NDArray[np.int64]
+    expected: FloatArray
+    entropy_nats: FloatArray
+    num_passes: int
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("tokens", np.int64), ("expected", np.float64), ("entropy_nats", np.float64)):
+            value = frozen_array(getattr(self, name), shape=(-1, ACTION_DIM), dtype=dtype, name=name)
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
 
 class StopReason(Enum):

@@ -1,16 +1,34 @@
-"""Constrained greedy decoding: exactly seven tokens, among which only action ids compete."""
+"""From a batch to its answer: seven action ids by draft and verification, or text, over a static cache.
+
+**Why a draft changes nothing.** Every run over action tokens is the same computation: six token ids, always in the same
+six slots after the prompt, always the same shapes. What row i computes depends on the ids of rows 0 … i alone, so a
+token that was guessed rightly gets, to the bit, the scores that it would have got one token at a time. A wrong guess
+costs nothing but the rows behind it, and those rows' own choices are the next guess (Jacobi decoding, Santilli et al.
+2023; verification as in Leviathan et al. 2023).
+
+**Slots.** The fixed head of the prompt (everything in front of the first picture) lies in the first slots and is
+computed once; then the rest of each prompt, padded on the left; then the answer.
+
+Shape suffixes: B batch, L tokens of the longest prompt, H tokens of the head, S slots, D text width.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
-from magma_ros.errors import PolicyError
+from magma_ros.action_tokens import ActionTokenizer
+from magma_ros.errors import InvalidInputError, PolicyError
+from magma_ros.model.cache import KeyValueCache
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import ModelBatch
+from magma_ros.sampling import Sampling
+from magma_ros.types import ActionPrediction
 
 NUM_ACTION_TOKENS = 7
 """Action tokens per action: translation, rotation, gripper."""
@@ -18,33 +36,211 @@ NUM_ACTION_TOKENS = 7
 NUM_ACTION_BINS = 256
 """Tokens at the end of the base vocabulary that stand for bins."""
 
+NextGuess = Callable[[Tensor, Tensor], Tensor]
+"""(the pass's own choices (B, 7), the draft (B, 7)) → what to verify next, (B, 7); never changes a result."""
 
-@torch.inference_mode()
-def decode_actions(network: MagmaNetwork, batch: ModelBatch) -> NDArray[np.int64]:
-    """Token ids of one action per row of `batch`, shape (B, 7); each is the likeliest action id after those before.
 
-    Raises:
-        PolicyError: the network's scores are not finite.
-    """
-    llama = network.language_model
-    first = network.config.base_vocab_size - NUM_ACTION_BINS
-    head = llama.lm_head.weight[first : network.config.base_vocab_size]
-    cache = DynamicCache(config=network.config.text)
-    hidden = network(batch, cache=cache)
-    mask = batch.attention_mask
-    chosen: list[Tensor] = []
-    while True:
-        scores = hidden[:, -1] @ head.T
-        if not bool(torch.isfinite(scores).all()):
-            raise PolicyError("the network's scores for the action tokens are not finite")
-        chosen.append(first + scores.argmax(dim=-1))
-        if len(chosen) == NUM_ACTION_TOKENS:
-            return np.asarray(torch.stack(chosen, dim=1).cpu().numpy(), dtype=np.int64)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        hidden = llama.model(
-            input_ids=chosen[-1][:, None],
-            attention_mask=mask,
-            position_ids=mask.sum(dim=1, keepdim=True) - 1,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
+def guess_from_pass(choices: Tensor, _draft: Tensor) -> Tensor:
+    """Verify what the last pass chose itself; needs the fewest passes of the guesses that were measured."""
+    return choices
+
+
+class Decoder:
+    """Answers with one network; holds its cache, so one thread at a time may use it."""
+
+    def __init__(self, network: MagmaNetwork, *, compile_passes: bool = False) -> None:
+        """Decode with `network`, which may still be trained in between.
+
+        Args:
+            network: In evaluation mode while it decodes.
+            compile_passes: Compile the runs over action tokens (on a GPU as CUDA graphs); the first takes a minute.
+        """
+        self.network = network
+        vocabulary = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS)
+        self._first_id = vocabulary.first_id
+        self._centres = vocabulary.centres()
+        self._cache: KeyValueCache | None = None
+        self._encoded: tuple[object, ...] | None = None
+        self._answer_scores = self._eager_answer_scores
+        if compile_passes:
+            mode = "reduce-overhead" if network.embeddings.is_cuda else "default"
+            self._answer_scores = torch.compile(self._eager_answer_scores, mode=mode, dynamic=False)
+
+    @torch.inference_mode()
+    def actions(
+        self,
+        batch: ModelBatch,
+        *,
+        draft: NDArray[np.int64] | None = None,
+        sampling: Sampling | None = None,
+        next_guess: NextGuess = guess_from_pass,
+    ) -> ActionPrediction:
+        """One action for each row of `batch`: each token is the best action id after those before it.
+
+        Args:
+            batch: Prompts that end where the answer begins.
+            draft: What the tokens may be, such as the previous action's, shape (B, 7); saves passes when it is right.
+            sampling: Draw instead of choosing the best.
+            next_guess: How a wrong draft goes on.
+
+        Raises:
+            InvalidInputError: the draft is not made of action ids, or prompt and answer exceed the model's context.
+            PolicyError: the network's scores are not finite.
+        """
+        size, device = len(batch.ids), batch.ids.device
+        drafted = self._draft_tokens(draft, size).to(device)
+        noise = 0.0 if sampling is None else sampling.noise((size, NUM_ACTION_TOKENS, NUM_ACTION_BINS))
+        noise_B7A = torch.as_tensor(noise, dtype=torch.float32, device=device)  # noqa: N806 - shape suffixes
+        rows, hidden = self._prefill(batch, drafted[:, :-1])
+        scores = prompt_scores = self._action_scores(hidden[:, -NUM_ACTION_TOKENS:])
+        guess = self._choose(scores + noise_B7A)
+        num_passes, num_known = 1, 1
+        first_choice, guess = guess[:, :1], torch.cat([guess[:, :1], next_guess(guess, drafted)[:, 1:]], dim=1)
+        while num_known < NUM_ACTION_TOKENS:
+            if num_passes == NUM_ACTION_TOKENS:
+                raise PolicyError("the network answered one question in two ways: its runs are not deterministic")
+            later = self._scores_of_answer(rows, guess[:, :-1])
+            scores = torch.cat([prompt_scores[:, :1], later], dim=1)
+            choices = torch.cat([first_choice, self._choose(scores + noise_B7A)[:, 1:]], dim=1)
+            agrees = (choices[:, :-1] == guess[:, :-1]).int().cumprod(dim=1)
+            num_passes, num_known = num_passes + 1, 1 + int(agrees.sum(dim=1).min())
+            known = torch.cat([torch.ones_like(agrees[:, :1]), agrees], dim=1).bool()
+            guess = torch.where(known, choices, next_guess(choices, drafted))
+        return self._prediction(guess, scores, num_passes)
+
+    @torch.inference_mode()
+    def action_scores(self, batch: ModelBatch) -> NDArray[np.float32]:
+        """Scores of every action id as the first token of the answer, lowest id first, shape (B, 256)."""
+        _, hidden = self._prefill(batch, self._draft_tokens(None, len(batch.ids)).to(batch.ids.device)[:, :-1])
+        return np.asarray(self._action_scores(hidden)[:, -NUM_ACTION_TOKENS].cpu().numpy(), dtype=np.float32)
+
+    @torch.inference_mode()
+    def text(
+        self, batch: ModelBatch, *, max_new_tokens: int, end_id: int, sampling: Sampling | None = None
+    ) -> Iterator[int]:
+        """Token ids of a spoken answer to a batch of one, as they are found, without the one that ends it.
+
+        Raises:
+            InvalidInputError: more than one row, or prompt and answer exceed the model's context.
+            PolicyError: scores that are not finite, or the model wants to act instead of talking.
+        """
+        if len(batch.ids) != 1:
+            raise InvalidInputError(f"text: expected one prompt at a time, got {len(batch.ids)}")
+        self._reserve(batch, batch.ids.shape[1] + max_new_tokens)
+        rows, hidden = self._prefill(batch, batch.ids[:, :0])
+        for index in range(max_new_tokens):
+            scores = self.network.language_model.lm_head(hidden[:, -1]).float()[0]
+            token = self._choose_text(scores, sampling)
+            if token == end_id:
+                return
+            yield token
+            ids = torch.tensor([[token]], device=batch.ids.device)
+            hidden = self._run(rows, self.network.embed(ids, None), rows.num_slots + index)
+
+    def _choose_text(self, scores: Tensor, sampling: Sampling | None) -> int:
+        _require_finite(scores)
+        actions = slice(self._first_id, self._first_id + NUM_ACTION_BINS)
+        best = int(scores.argmax())
+        if actions.start <= best < actions.stop:
+            raise PolicyError("the model wants to act, not to talk: this prompt belongs to generate_actions")
+        if sampling is None:
+            return best
+        noisy = scores + torch.as_tensor(sampling.noise(tuple(scores.shape)), dtype=torch.float32).to(scores.device)
+        noisy[actions] = -torch.inf
+        return int(noisy.argmax())
+
+    def _draft_tokens(self, draft: NDArray[np.int64] | None, size: int) -> Tensor:
+        """The draft, or the bin of zero for want of one, (B, 7)."""
+        if draft is None:
+            return torch.full((size, NUM_ACTION_TOKENS), self._first_id + NUM_ACTION_BINS // 2)
+        tokens = np.asarray(draft)
+        if tokens.shape != (size, NUM_ACTION_TOKENS) or tokens.dtype.kind not in "iu":
+            raise InvalidInputError(f"draft: expected integers of shape {(size, 7)}, got {tokens.dtype} {tokens.shape}")
+        if tokens.min() < self._first_id or tokens.max() >= self._first_id + NUM_ACTION_BINS:
+            raise InvalidInputError(f"draft: expected action ids from {self._first_id}, got {tokens.tolist()}")
+        return torch.from_numpy(tokens.astype(np.int64))
+
+    def _choose(self, scores: Tensor) -> Tensor:
+        return self._first_id + scores.argmax(dim=-1)
+
+    def _prediction(self, tokens: Tensor, scores: Tensor, num_passes: int) -> ActionPrediction:
+        _require_finite(scores)
+        log_p = torch.log_softmax(scores.double(), dim=-1).cpu().numpy()
+        p = np.exp(log_p)
+        entropy = -(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1)
+        return ActionPrediction(tokens.cpu().numpy(), p @ self._centres, entropy, num_passes)
+
+    # Runs of the network
+
+    def _prefill(self, batch: ModelBatch, answer: Tensor) -> tuple[_Rows, Tensor]:
+        """Hidden states of the prompts behind their head, and of an `answer` (B, n) behind them."""
+        self._reserve(batch, batch.ids.shape[1] + answer.shape[1])
+        self._encode_head(batch)
+        features = self.network.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None
+        ids = torch.cat([batch.ids[:, len(batch.head) :], answer], dim=1)
+        rows = _Rows(len(batch.head), (batch.attention_mask == 0).sum(dim=1, keepdim=True), batch.ids.shape[1])
+        return rows, self._run(rows, self.network.embed(ids, features), len(batch.head))
+
+    def _reserve(self, batch: ModelBatch, num_slots: int) -> None:
+        longest = self.network.config.text.max_position_embeddings
+        if num_slots > longest:
+            raise InvalidInputError(f"prompt and answer: expected at most {longest} tokens, got {num_slots}")
+        size, like = len(batch.ids), self.network.embeddings
+        if self._cache is None or not self._cache.fits(batch_size=size, num_slots=num_slots, like=like):
+            self._cache = KeyValueCache(self.network.config.text, batch_size=size, num_slots=num_slots, like=like)
+            self._encoded = None
+
+    def _encode_head(self, batch: ModelBatch) -> None:
+        """Fill the first slots, unless they hold the very head, made with the very weights."""
+        weights = tuple((id(p), p._version) for p in self.network.language_model.parameters())  # noqa: SLF001
+        if batch.head and self._encoded != (batch.head, weights):
+            ids = torch.tensor([batch.head] * len(batch.ids), device=batch.ids.device)
+            unpadded = _Rows(0, torch.zeros_like(ids[:, :1]), len(batch.head))
+            self._run(unpadded, self.network.embed(ids, None), 0)
+        self._encoded = (batch.head, weights)
+
+    def _run(self, rows: _Rows, embedded_BnD: Tensor, start: int) -> Tensor:  # noqa: N803 - shape suffixes
+        """Hidden states of vectors that are written from slot `start` on."""
+        slots = torch.arange(start, start + embedded_BnD.shape[1], device=embedded_BnD.device)
+        return self._text_pass(embedded_BnD, slots, *self._places(rows, slots))
+
+    def _scores_of_answer(self, rows: _Rows, ids: Tensor) -> Tensor:
+        """Scores of tokens 1 … 6 given the six ids before them, (B, 6, 256)."""
+        slots = torch.arange(rows.num_slots, rows.num_slots + ids.shape[1], device=ids.device)
+        return self._answer_scores(ids, slots, *self._places(rows, slots)).clone()
+
+    def _eager_answer_scores(self, ids: Tensor, slots: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        embedded = self.network.language_model.model.embed_tokens(ids)
+        return self._action_scores(self._text_pass(embedded, slots, positions, mask))
+
+    def _text_pass(self, embedded: Tensor, slots: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+        assert self._cache is not None
+        return self.network.text_states(embedded, positions=positions, mask=mask, cache=self._cache.at(slots))
+
+    def _action_scores(self, hidden: Tensor) -> Tensor:
+        head = self.network.language_model.lm_head.weight[self._first_id : self._first_id + NUM_ACTION_BINS]
+        scores: Tensor = (hidden @ head.T).float()
+        return scores
+
+    def _places(self, rows: _Rows, slots: Tensor) -> tuple[Tensor, Tensor]:
+        """Position of each slot's token in its row, (B, n), and which slots it sees, (B, 1, n, S)."""
+        assert self._cache is not None
+        all_slots = torch.arange(self._cache.num_slots, device=slots.device)
+        filled_BS = (all_slots < rows.num_head) | (all_slots >= rows.num_padding_B1 + rows.num_head)  # noqa: N806
+        own = all_slots == slots[:, None]  # padding sees itself: a softmax over nothing is not a number
+        mask = ((all_slots <= slots[:, None]) & filled_BS[:, None]) | own
+        return (slots - rows.num_padding_B1).clamp(min=0), mask[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Where the prompts of a batch lie: head, padding, the rest, up to `num_slots`."""
+
+    num_head: int
+    num_padding_B1: Tensor  # noqa: N815 - shape suffixes
+    num_slots: int
+
+
+def _require_finite(scores: Tensor) -> None:
+    if not bool(torch.isfinite(scores).all()):
+        raise PolicyError("the network's scores for the next token are not finite")

@@ -12,7 +12,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, ConvNextConfig, LlamaForCausalLM
+from transformers import ConvNextConfig, LlamaForCausalLM
 from transformers.models.convnext.modeling_convnext import (
     ConvNextEmbeddings,
     ConvNextLayer,
@@ -21,6 +21,7 @@ from transformers.models.convnext.modeling_convnext import (
 )
 
 from magma_ros.errors import InvalidInputError
+from magma_ros.model.cache import CacheWriter
 from magma_ros.model.config import MagmaConfig, TowerConfig
 from magma_ros.model.processing import ModelBatch
 
@@ -94,17 +95,44 @@ class MagmaNetwork(nn.Module):
         self.projector = Projector(config.tower.dims[-1], config.text.hidden_size, config.projector_depth)
         self.language_model = LlamaForCausalLM(config.text)
 
-    def forward(self, batch: ModelBatch, *, cache: Cache | None = None) -> Tensor:
-        """Last hidden states of every position, (B, L, D); `cache` collects keys and values for decoding on."""
+    @property
+    def embeddings(self) -> Tensor:
+        """The table of token vectors; its device and dtype are the network's."""
+        return cast("Tensor", self.language_model.model.embed_tokens.weight)
+
+    def forward(self, batch: ModelBatch) -> Tensor:
+        """Last hidden states of every position, (B, L, D)."""
         features = self.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None
         output = self.language_model.model(
             inputs_embeds=self.embed(batch.ids, features),
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids(),
-            past_key_values=cache,
-            use_cache=cache is not None,
+            use_cache=False,
         )
         return cast("Tensor", output.last_hidden_state)
+
+    def text_states(
+        self,
+        embedded_BnD: Tensor,  # noqa: N803 - shape suffixes
+        *,
+        positions: Tensor,
+        mask: Tensor,
+        cache: CacheWriter,
+    ) -> Tensor:
+        """Last hidden states of n tokens, (B, n, D), which see what `cache` holds.
+
+        Args:
+            embedded_BnD: The tokens' vectors.
+            positions: Place of each in its row, (B, n) int64.
+            mask: True where a token sees a slot of the cache, (B, 1, n, slots).
+            cache: Takes their keys and values.
+        """
+        llama = self.language_model.model
+        rotary = llama.rotary_emb(embedded_BnD, position_ids=positions)
+        x_BnD = embedded_BnD  # noqa: N806 - shape suffixes
+        for layer in llama.layers:
+            x_BnD = layer(x_BnD, attention_mask=mask, position_embeddings=rotary, past_key_values=cache)  # noqa: N806
+        return cast("Tensor", llama.norm(x_BnD))
 
     def image_features(self, pixels_KCHW: Tensor, image_sizes: Tensor) -> Tensor:  # noqa: N803 - shape suffixes
         """Token vectors of all pictures in order, (N, D).

@@ -8,7 +8,7 @@ although it starts with one, so every prompt begins with two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,12 +35,14 @@ class ModelBatch:
         attention_mask: 1 where `ids` is not padding, shape (B, L) int64.
         pixels: Crops of all pictures of the batch, shape (K, 3, side, side) float32.
         image_sizes: (rows, columns) in crops of each picture, shape (pictures, 2) int64.
+        head: Ids in front of the first picture when all rows begin with the same ones; they can be computed once.
     """
 
     ids: Tensor
     attention_mask: Tensor
     pixels: Tensor
     image_sizes: Tensor
+    head: tuple[int, ...] = ()
 
     def position_ids(self) -> Tensor:
         """Place of each token in its row, padding not counted, shape (B, L) int64."""
@@ -49,12 +51,12 @@ class ModelBatch:
     def followed_by(self, ids: Tensor) -> ModelBatch:
         """The same batch with `ids`, shape (B, n), written behind every prompt."""
         mask = torch.cat([self.attention_mask, torch.ones_like(ids)], dim=1)
-        return ModelBatch(torch.cat([self.ids, ids], dim=1), mask, self.pixels, self.image_sizes)
+        return replace(self, ids=torch.cat([self.ids, ids], dim=1), attention_mask=mask)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> ModelBatch:
         """The same batch on `device`, its pixels in `dtype`."""
-        pixels = self.pixels.to(device, dtype)
-        return ModelBatch(self.ids.to(device), self.attention_mask.to(device), pixels, self.image_sizes)
+        pixels, ids, mask = self.pixels.to(device, dtype), self.ids.to(device), self.attention_mask.to(device)
+        return replace(self, ids=ids, attention_mask=mask, pixels=pixels)
 
 
 def choose_grid(width_px: int, height_px: int, *, num_crops: int, base_img_size: int) -> tuple[int, int]:
@@ -134,10 +136,55 @@ class MagmaProcessor:
             crops += [crop for crop, _ in new]
             grids += [grid for _, grid in new]
             rows.append(self.token_ids(item.prompt, [grid for _, grid in new]))
+        return self._assemble(rows, crops, grids)
+
+    def from_upstream(
+        self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, image_sizes: Tensor
+    ) -> ModelBatch:
+        """The batch in the tensors that upstream's processor makes and its collator pads.
+
+        Args:
+            input_ids: One placeholder per picture (or one per image vector), shape (L,) or (B, L).
+            attention_mask: 0 where `input_ids` is padding, on the left or on the right of a row, same shape.
+            pixel_values: Crops, shape (K, 3, side, side) for a batch of one, or (B, K, 3, side, side) with the crops
+                beyond a row's pictures left out of account.
+            image_sizes: (rows, columns) in crops, shape (pictures, 2) or (B, pictures, 2); rows of zeros are padding.
+
+        Raises:
+            InvalidInputError: tensors that do not belong together, or padding on both sides or within a row.
+        """
+        ids, mask = (t.reshape(1, -1) if t.ndim == 1 else t for t in (input_ids, attention_mask))
+        sizes = image_sizes[None] if image_sizes.ndim == 2 else image_sizes
+        pixels = pixel_values[None] if pixel_values.ndim == 4 else pixel_values
+        if ids.shape != mask.shape or pixels.ndim != 5 or not len(ids) == len(mask) == len(pixels) == len(sizes):
+            shapes = [tuple(t.shape) for t in (input_ids, attention_mask, pixel_values, image_sizes)]
+            raise InvalidInputError(
+                f"expected ids and mask (B, L), pixels (B, K, 3, s, s), sizes (B, n, 2), got {shapes}"
+            )
+        crops, grids, rows = [], [], []
+        for row_ids, row_mask, row_pixels, row_sizes in zip(ids, mask, pixels, sizes, strict=True):
+            if int((row_mask[1:] != row_mask[:-1]).sum()) > 1:
+                raise InvalidInputError(
+                    "attention_mask: expected padding on one side of a row, got it on both or within"
+                )
+            row_grids = [(int(r), int(c)) for r, c in row_sizes.tolist() if r and c]
+            num_crops = sum(r * c for r, c in row_grids)
+            if num_crops > len(row_pixels):
+                raise InvalidInputError(f"image_sizes: {row_grids} need {num_crops} crops, got {len(row_pixels)}")
+            crops.append(row_pixels[:num_crops].float())
+            grids += row_grids
+            rows.append(self._write_out(row_ids[row_mask.bool()].tolist(), row_grids))
+        return self._assemble(rows, crops, grids)
+
+    def _assemble(
+        self, rows: Sequence[Sequence[int]], crops: Sequence[Tensor], grids: Sequence[tuple[int, int]]
+    ) -> ModelBatch:
         ids, mask = _pad_left(rows, self._config.pad_token_id)
         side = self.image_config.base_img_size
-        pixels = torch.cat(crops) if crops else torch.zeros(0, 3, side, side)
-        return ModelBatch(ids, mask, pixels, torch.tensor(grids, dtype=torch.int64).reshape(-1, 2))
+        pixels = torch.cat(list(crops)) if crops else torch.zeros(0, 3, side, side)
+        heads = {_head(row, self._config.image_token_id) for row in rows}
+        sizes = torch.tensor(grids, dtype=torch.int64).reshape(-1, 2)
+        return ModelBatch(ids, mask, pixels, sizes, head=heads.pop() if len(heads) == 1 else ())
 
     def token_ids(self, prompt: str, grids: Sequence[tuple[int, int]]) -> list[int]:
         """The ids of `prompt`, each image placeholder repeated once per token of its picture.
@@ -145,13 +192,19 @@ class MagmaProcessor:
         Raises:
             InvalidInputError: another number of placeholders than of pictures.
         """
-        tokens = self._tokens_of(prompt)
-        placeholders = tokens.count(self._config.image_token_id)
+        return self._write_out(self._tokens_of(prompt), grids)
+
+    def _write_out(self, tokens: Sequence[int], grids: Sequence[tuple[int, int]]) -> list[int]:
+        """`tokens` with each placeholder repeated, unless they were written out before."""
+        image = self._config.image_token_id
+        counts = [self.num_image_tokens(*grid) for grid in grids]
+        placeholders = tokens.count(image)
+        if placeholders == sum(counts) != len(grids):
+            return list(tokens)
         if placeholders != len(grids):
             raise InvalidInputError(f"prompt: {placeholders} image placeholders for {len(grids)} pictures")
-        counts = iter([self.num_image_tokens(*grid) for grid in grids])
-        image = self._config.image_token_id
-        return [t for token in tokens for t in ([image] * next(counts) if token == image else [token])]
+        remaining = iter(counts)
+        return [t for token in tokens for t in ([image] * next(remaining) if token == image else [token])]
 
     def _encode_text(self, prompt: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(prompt, add_special_tokens=True).ids)
@@ -165,3 +218,7 @@ def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tenso
         ids[index, longest - len(row) :] = torch.tensor(row, dtype=torch.int64)
         mask[index, longest - len(row) :] = 1
     return ids, mask
+
+
+def _head(row: Sequence[int], image_token_id: int) -> tuple[int, ...]:
+    return tuple(row[: row.index(image_token_id)]) if image_token_id in row else ()

@@ -1,18 +1,27 @@
-"""Decoding is greedy over the action ids, whatever the cache, the padding and the batch."""
+"""Answers are those of plain greedy decoding, whatever the cache, padding, batch, draft and compiler."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
 
 from magma_ros import prompts
-from magma_ros.errors import PolicyError
+from magma_ros.action_tokens import ActionTokenizer
+from magma_ros.errors import InvalidInputError, PolicyError
 from magma_ros.model.adapter import MagmaModel
+from magma_ros.model.decoding import Decoder
+from magma_ros.sampling import Sampling
 from magma_ros.types import ModelInput
-from tests.model.random_checkpoints import random_model
+from tests.model.random_checkpoints import NANO, random_model
 
 INSTRUCTIONS = ("put carrot on plate", "stack the green block on the yellow block", "stop")
+SIZES = ((64, 64), (64, 128), (50, 40), (128, 128), (30, 200))
+BASE = NANO.num_text_tokens + 256
+FIRST = BASE - 256
 
 
 @pytest.fixture(scope="module")
@@ -21,55 +30,240 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> MagmaModel:
     return random_model(tmp_path_factory.mktemp("nano"), seed=3)
 
 
-def inputs(sizes: list[tuple[int, int]]) -> list[ModelInput]:
-    """One random picture of each (height, width), with a different instruction each."""
-    generator = np.random.default_rng(5)
-    return [
-        ModelInput(
-            (generator.integers(0, 256, (*size, 3), dtype=np.uint8),),
-            prompts.robot_action_prompt(INSTRUCTIONS[index % 3], use_image_start_end=True),
-        )
-        for index, size in enumerate(sizes)
-    ]
+def an_input(
+    size: tuple[int, int] = (64, 64), instruction: str = INSTRUCTIONS[0], seed: int = 5, num_images: int = 1
+) -> ModelInput:
+    """Random pictures of (height, width) and an instruction."""
+    generator = np.random.default_rng(seed)
+    pictures = tuple(generator.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(num_images))
+    prompt = prompts.robot_action_prompt(instruction, use_image_start_end=True, num_images=num_images)
+    return ModelInput(pictures, prompt)
+
+
+def a_question(text: str = "What is on the table?") -> ModelInput:
+    """A random picture and a question about it."""
+    return ModelInput(an_input().images, prompts.question_prompt(text, use_image_start_end=True))
+
+
+def plain_logits(model: MagmaModel, item: ModelInput, answer: list[int]) -> Tensor:
+    """Scores of every token after `answer`, by running the whole sequence anew, without any cache or padding."""
+    longer = model.processor([item]).followed_by(torch.tensor([answer], dtype=torch.int64).reshape(1, -1))
+    with torch.inference_mode():
+        return model.network.language_model.lm_head(model.network(longer)[:, -1])[0]
 
 
 def plain_greedy(model: MagmaModel, item: ModelInput) -> list[int]:
-    """Seven tokens by running the whole sequence anew for each, without a cache."""
-    batch = model.processor([item])
-    last = model.network.config.base_vocab_size
+    """Seven tokens, each the best action id after those before it."""
     chosen: list[int] = []
     for _ in range(7):
-        longer = batch.followed_by(torch.tensor([chosen], dtype=torch.int64).reshape(1, -1))
-        with torch.inference_mode():
-            logits = model.network.language_model.lm_head(model.network(longer)[:, -1])[0]
-        chosen.append(last - 256 + int(logits[last - 256 : last].argmax()))
+        chosen.append(FIRST + int(plain_logits(model, item, chosen)[FIRST:BASE].argmax()))
     return chosen
 
 
-def test_cached_and_batched_decoding_equals_plain_greedy(model: MagmaModel) -> None:
-    """Rows of different prompts and grids, padded and cached, give the tokens of each row run alone without a cache."""
-    items = inputs([(64, 64), (64, 128), (50, 40), (128, 128)])
+ITEMS = st.builds(
+    an_input,
+    st.sampled_from(SIZES),
+    st.sampled_from(INSTRUCTIONS),
+    st.integers(0, 99),
+    st.sampled_from([1, 1, 2]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(items=st.lists(ITEMS, min_size=1, max_size=4), draft=st.integers(0, 2**32 - 1))
+def test_every_fast_path_gives_the_tokens_of_plain_greedy(
+    model: MagmaModel, items: list[ModelInput], draft: int
+) -> None:
+    """Rows of any prompts, grids and numbers of pictures, batched, padded, cached and drafted, equal each row alone."""
+    drafted = np.random.default_rng(draft).integers(FIRST, BASE, (len(items), 7))
     expected = [plain_greedy(model, item) for item in items]
-    assert expected == model.generate_actions(items).tolist()
-    assert len({tuple(row) for row in expected}) > 1
+    assert expected == model.generate_actions(items).tokens.tolist()
+    assert expected == model.generate_actions(items, draft=drafted).tokens.tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_draft_changes_no_bit_of_the_answer(tmp_path, dtype: torch.dtype) -> None:
+    """Right, wrong and half-right drafts give the same tokens, expected values and entropies, to the last bit."""
+    model = random_model(tmp_path, seed=4)
+    model.network.to(dtype)
+    for seed in range(8):
+        item = an_input(seed=seed)
+        plain = model.generate_actions([item])
+        half = plain.tokens.copy()
+        half[0, seed % 7] = FIRST if half[0, seed % 7] != FIRST else FIRST + 1
+        for draft in (plain.tokens, half, np.full((1, 7), BASE - 1), np.full((1, 7), FIRST)):
+            drafted = model.generate_actions([item], draft=draft)
+            np.testing.assert_array_equal(plain.tokens, drafted.tokens)
+            np.testing.assert_array_equal(plain.expected, drafted.expected)
+            np.testing.assert_array_equal(plain.entropy_nats, drafted.entropy_nats)
+
+
+def test_a_right_draft_saves_passes(model: MagmaModel) -> None:
+    """The true tokens as a draft take two runs of the language model; no draft takes at most seven."""
+    plain = model.generate_actions([an_input()])
+    assert 2 <= plain.num_passes <= 7
+    assert 2 == model.generate_actions([an_input()], draft=plain.tokens).num_passes
+
+
+def test_one_token_a_pass_is_seven_passes(model: MagmaModel) -> None:
+    """With guesses that are always wrong, each run after the first finds one token, and the answer stays the same."""
+    batch = model.processor([an_input()])
+    plain = model.generate_actions([an_input()])
+    wrong = torch.from_numpy(np.where(plain.tokens == FIRST, FIRST + 1, FIRST))
+    slow = model.decoder.actions(batch, draft=wrong.numpy(), next_guess=lambda _, draft: draft)
+    assert 7 == slow.num_passes
+    np.testing.assert_array_equal(plain.tokens, slow.tokens)
+
+
+def test_expected_value_and_entropy_are_those_of_the_distribution(model: MagmaModel) -> None:
+    """Both follow from the softmax over the 256 action ids, recomputed here from the full sequence."""
+    prediction = model.generate_actions([an_input()])
+    tokens = prediction.tokens[0].tolist()
+    centres = [float(ActionTokenizer(BASE).decode([k] * 7)[0]) for k in range(FIRST, BASE)]
+    for axis in range(7):
+        p = plain_logits(model, an_input(), tokens[:axis])[FIRST:BASE].double().softmax(dim=0).numpy()
+        np.testing.assert_allclose(prediction.expected[0, axis], p @ centres, atol=1e-5)
+        np.testing.assert_allclose(prediction.entropy_nats[0, axis], -(p * np.log(p)).sum(), atol=1e-5)
 
 
 def test_seven_action_ids_for_every_input(model: MagmaModel) -> None:
     """Only the last 256 ids of the base vocabulary can be chosen, and always seven of them."""
-    ids = model.generate_actions(inputs([(64, 64)] * 3))
-    base = model.network.config.base_vocab_size
-    assert (3, 7) == ids.shape
-    assert np.int64 == ids.dtype
-    assert base - 256 <= ids.min() <= ids.max() < base
+    tokens = model.generate_actions([an_input(seed=seed) for seed in range(3)]).tokens
+    assert (3, 7) == tokens.shape
+    assert FIRST <= tokens.min() <= tokens.max() < BASE
 
 
-def test_scores_that_are_not_finite_raise(model: MagmaModel) -> None:
-    """A broken network gives an error, never a token."""
-    weight = model.network.language_model.lm_head.weight
-    kept = weight.detach().clone()
+def test_first_scores_are_those_of_the_action_rows(model: MagmaModel) -> None:
+    """The scores of the first token are the full network's, restricted to the action ids."""
+    expected = plain_logits(model, an_input(), [])[FIRST:BASE].numpy()
+    np.testing.assert_allclose(model.action_scores([an_input()])[0], expected, atol=1e-4)
+
+
+def test_a_seed_repeats_a_sampled_answer(model: MagmaModel) -> None:
+    """Equal seeds draw equal actions, with any draft; other seeds draw others; a low temperature is greedy."""
+
+    def draw(seed: int, temperature: float = 1.0, draft: np.ndarray | None = None) -> list[list[int]]:
+        sampling = Sampling(temperature=temperature, seed=seed)
+        return [
+            model.generate_actions([an_input()], sampling=sampling, draft=draft).tokens[0].tolist() for _ in range(3)
+        ]
+
+    assert draw(1) == draw(1) == draw(1, draft=np.full((1, 7), FIRST))
+    assert draw(1) != draw(2)
+    assert len({tuple(row) for row in draw(1)}) > 1
+    assert [plain_greedy(model, an_input())] * 3 == draw(1, temperature=1e-6)
+
+
+def test_a_cache_is_never_reused_for_other_weights(tmp_path) -> None:
+    """After a training step in place, the head of the prompt is computed anew."""
+    model = random_model(tmp_path, seed=6)
+    model.generate_actions([an_input()])
     with torch.no_grad():
-        weight[model.network.config.base_vocab_size - 3] = torch.nan
+        for parameter in model.network.language_model.parameters():
+            parameter.mul_(1.3)
+    np.testing.assert_allclose(
+        model.action_scores([an_input()])[0], plain_logits(model, an_input(), [])[FIRST:BASE].numpy(), atol=1e-4
+    )
+
+
+def test_compiled_passes_give_the_same_tokens(model: MagmaModel) -> None:
+    """The compiled path answers like the plain one, for two lengths of prompt."""
+    compiled = Decoder(model.network, compile_passes=True)
+    for item in (an_input(), an_input(instruction=INSTRUCTIONS[1], seed=9)):
+        np.testing.assert_array_equal(
+            model.generate_actions([item]).tokens, compiled.actions(model.processor([item])).tokens
+        )
+
+
+def plain_text(model: MagmaModel, item: ModelInput, num_tokens: int) -> list[int]:
+    """Greedy text without a cache; stops in front of the end of the turn."""
+    chosen: list[int] = []
+    while len(chosen) < num_tokens:
+        best = int(plain_logits(model, item, chosen).argmax())
+        if best == model.processor.end_of_turn_id:
+            break
+        chosen.append(best)
+    return chosen
+
+
+@pytest.fixture
+def talker(tmp_path) -> MagmaModel:
+    """A random model that never prefers an action id."""
+    model = random_model(tmp_path, seed=8)
+    with torch.no_grad():
+        model.network.language_model.lm_head.weight[FIRST:BASE] *= 0.01
+    return model
+
+
+def test_text_streams_what_greedy_decoding_finds(talker: MagmaModel) -> None:
+    """The pieces join to the text of plain greedy decoding, with and without a picture."""
+    text_only = ModelInput((), prompts.question_prompt("What is 1+1?", use_image_start_end=True, num_images=0))
+    for item in (a_question(), text_only):
+        expected = plain_text(talker, item, 12)
+        assert len(expected) > 1
+        batch = talker.processor([item])
+        assert expected == list(talker.decoder.text(batch, max_new_tokens=12, end_id=talker.processor.end_of_turn_id))
+        pieces = list(talker.generate_text(item, max_new_tokens=12))
+        decoded = talker.processor.tokenizer.decode(expected, skip_special_tokens=True)
+        assert decoded.rstrip("\ufffd") == "".join(pieces).rstrip("\ufffd")
+
+
+def test_text_ends_with_the_turn(talker: MagmaModel) -> None:
+    """When the end of the turn is the best token, the answer is over and the token is not part of it."""
+    network, end = talker.network, talker.processor.end_of_turn_id
+    with torch.no_grad():
+        head = network.language_model.lm_head.weight
+        best = int(plain_logits(talker, a_question(), []).argmax())
+        head[end] = 2 * head[best]
+    assert [] == list(talker.generate_text(a_question()))
+
+
+def test_text_never_holds_an_action_id(talker: MagmaModel) -> None:
+    """Sampled at a high temperature, where greedy decoding would not pick one, no action id ever appears."""
+    batch = talker.processor([a_question()])
+    sampling = Sampling(temperature=50.0, seed=0)
+    tokens = list(talker.decoder.text(batch, max_new_tokens=60, end_id=-1, sampling=sampling))
+    assert 60 == len(tokens)
+    assert not [token for token in tokens if FIRST <= token < BASE]
+
+
+def test_a_model_that_wants_to_act_does_not_talk(talker: MagmaModel) -> None:
+    """When an action id is the best token of a text, there is an error instead of odd words."""
+    with torch.no_grad():
+        head = talker.network.language_model.lm_head.weight
+        head[FIRST + 7] = 2 * head[int(plain_logits(talker, a_question(), []).argmax())]
+    with pytest.raises(PolicyError, match="wants to act"):
+        list(talker.generate_text(a_question()))
+
+
+def test_each_mode_refuses_the_other_s_prompt(model: MagmaModel) -> None:
+    """A question is not answered with a motion, an action prompt not with text."""
+    with pytest.raises(InvalidInputError, match="expected one that asks for a robot action"):
+        model.generate_actions([an_input(), a_question()])
+    with pytest.raises(InvalidInputError, match="asks for a robot action"):
+        list(model.generate_text(an_input()))
+
+
+@pytest.mark.parametrize("draft", [np.zeros((1, 7), int), np.full((2, 7), FIRST), np.full((1, 7), float(FIRST))])
+def test_a_draft_of_anything_else_is_refused(model: MagmaModel, draft: np.ndarray) -> None:
+    """Ids that are no actions, another number of rows, and floats are errors."""
+    with pytest.raises(InvalidInputError, match="draft: expected"):
+        model.generate_actions([an_input()], draft=draft)
+
+
+def test_a_prompt_beyond_the_context_is_refused(model: MagmaModel) -> None:
+    """Prompt and answer must fit into the positions that the model was made for."""
+    batch = model.processor([a_question()])
+    with pytest.raises(InvalidInputError, match="at most 8192 tokens"):
+        list(model.decoder.text(batch, max_new_tokens=8192, end_id=-1))
+
+
+def test_scores_that_are_not_finite_raise(tmp_path) -> None:
+    """A broken network gives an error, never a token or a word."""
+    model = random_model(tmp_path)
+    with torch.no_grad():
+        model.network.language_model.lm_head.weight[BASE - 3] = torch.nan
     with pytest.raises(PolicyError, match="not finite"):
-        model.generate_actions(inputs([(64, 64)]))
-    with torch.no_grad():
-        weight.copy_(kept)
+        model.generate_actions([an_input()])
+    with pytest.raises(PolicyError, match="not finite"):
+        list(model.generate_text(a_question()))

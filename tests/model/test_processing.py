@@ -144,3 +144,83 @@ def test_a_tokenizer_of_another_size_is_refused(tmp_path: Path) -> None:
     raw = read_object(tmp_path / "config.json") | {"tokenizer_vocab_size": 999}
     with pytest.raises(CheckpointError, match="999 base tokens"):
         MagmaProcessor.load(tmp_path, MagmaConfig.from_dict(raw))
+
+
+def upstream_tensors(
+    processor: MagmaProcessor, items: list[ModelInput], *, padding: str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What upstream's processor and collator make: one placeholder a picture, zeros wherever a row is short."""
+    rows = [processor.tokenizer.encode(item.prompt).ids for item in items]
+    crops = [[image_to_crops(image, processor.image_config) for image in item.images] for item in items]
+    longest, most = max(map(len, rows)), max(sum(len(crop) for crop, _ in row) for row in crops)
+    ids = torch.full((len(items), longest), processor.tokenizer.token_to_id("<pad>"))
+    mask = torch.zeros(len(items), longest, dtype=torch.int64)
+    pixels = torch.zeros(len(items), most, 3, 64, 64)
+    sizes = torch.zeros(len(items), max(map(len, crops)), 2, dtype=torch.int64)
+    for index, (row, pictures) in enumerate(zip(rows, crops, strict=True)):
+        place = slice(longest - len(row), longest) if padding == "left" else slice(0, len(row))
+        ids[index, place], mask[index, place] = torch.tensor(row), 1
+        stacked = torch.cat([crop for crop, _ in pictures])
+        pixels[index, : len(stacked)] = stacked
+        sizes[index, : len(pictures)] = torch.tensor([grid for _, grid in pictures])
+    return ids, mask, pixels, sizes
+
+
+def some_items() -> list[ModelInput]:
+    """Three inputs of other lengths, grids and numbers of pictures."""
+    generator = np.random.default_rng(0)
+
+    def picture(*size: int) -> np.ndarray:
+        return generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+
+    two = prompts.robot_action_prompt("stack the green block", use_image_start_end=True, num_images=2)
+    return [
+        ModelInput((picture(64, 64),), PROMPT),
+        ModelInput((picture(50, 120), picture(64, 64)), two),
+        ModelInput((picture(128, 128),), PROMPT),
+    ]
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_upstreams_padded_tensors_become_our_batch(processor: MagmaProcessor, padding: str) -> None:
+    """Batches of upstream's form, 5-D and padded on either side, are exactly the batch of the same inputs."""
+    ours = processor(some_items())
+    theirs = processor.from_upstream(*upstream_tensors(processor, some_items(), padding=padding))
+    for name in ("ids", "attention_mask", "pixels", "image_sizes", "head"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        assert torch.equal(mine, other) if isinstance(mine, torch.Tensor) else mine == other, name
+
+
+def test_one_sample_may_come_without_the_batch_axis(processor: MagmaProcessor) -> None:
+    """4-D pixels, 2-D sizes and 1-D ids, as upstream's processor returns them, are a batch of one."""
+    item = some_items()[1]
+    ids, mask, pixels, sizes = upstream_tensors(processor, [item], padding="left")
+    theirs, ours = processor.from_upstream(ids[0], mask[0], pixels[0], sizes[0]), processor([item])
+    assert torch.equal(ours.ids, theirs.ids)
+    assert torch.equal(ours.pixels, theirs.pixels)
+
+
+def test_ids_that_are_written_out_already_stay(processor: MagmaProcessor) -> None:
+    """The newer form, one id per image vector, is the same batch."""
+    item = some_items()[2]
+    ours = processor([item])
+    theirs = processor.from_upstream(ours.ids, ours.attention_mask, ours.pixels[None], ours.image_sizes[None])
+    assert torch.equal(ours.ids, theirs.ids)
+
+
+def test_tensors_that_do_not_belong_together_are_refused(processor: MagmaProcessor) -> None:
+    """Padding on both sides, crops that are missing, and other shapes are errors that say what was expected."""
+    ids, mask, pixels, sizes = upstream_tensors(processor, some_items(), padding="left")
+    both = mask.clone()
+    both[:, 0], both[:, -1] = 0, 0
+    holed = mask.clone()
+    holed[:, -3] = 0
+    for bad in (both, holed):
+        with pytest.raises(InvalidInputError, match="padding on one side"):
+            processor.from_upstream(ids, bad, pixels, sizes)
+    with pytest.raises(InvalidInputError, match="need 4 crops, got 3"):
+        processor.from_upstream(ids, mask, pixels[:, :3], sizes)
+    with pytest.raises(InvalidInputError, match=r"pixels \(B, K, 3, s, s\)"):
+        processor.from_upstream(ids, mask, pixels[0], sizes)
+    with pytest.raises(InvalidInputError, match="1 image placeholders for 0 pictures"):
+        processor.from_upstream(ids[:1], mask[:1], pixels[:1], torch.zeros_like(sizes[:1]))

@@ -1,0 +1,48 @@
+"""Keys and values of a fixed number of slots: allocated once, written in place, never grown."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig
+
+_SLOT_STEP = 64
+"""Numbers of slots are multiples of this, so that prompts of nearly one length share an allocation and a graph."""
+
+
+class KeyValueCache:
+    """One tensor of keys and one of values per layer, shape (B, heads, slots, head width)."""
+
+    def __init__(self, config: LlamaConfig, *, batch_size: int, num_slots: int, like: Tensor) -> None:
+        """Allocate slots for `batch_size` rows on the device and in the dtype of `like`."""
+        self.num_slots = -(-num_slots // _SLOT_STEP) * _SLOT_STEP
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        num_heads = config.num_key_value_heads or config.num_attention_heads
+        shape = (batch_size, num_heads, self.num_slots, width)
+        self.keys = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
+        self.values = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
+        for tensor in (*self.keys, *self.values):  # a CUDA graph needs to know that they stay where they are
+            torch._dynamo.mark_static_address(tensor)  # noqa: SLF001  its only name
+
+    def fits(self, *, batch_size: int, num_slots: int, like: Tensor) -> bool:
+        """Whether this allocation serves such a batch."""
+        first = self.keys[0]
+        return batch_size == len(first) and num_slots <= self.num_slots and first.dtype == like.dtype
+
+    def at(self, slots: Tensor) -> CacheWriter:
+        """A writer that puts each layer's new keys and values into `slots`, shape (n,)."""
+        return CacheWriter(self, slots)
+
+
+class CacheWriter:
+    """What a Llama layer of `transformers` asks of a cache: take the new, give back all slots."""
+
+    def __init__(self, cache: KeyValueCache, slots: Tensor) -> None:
+        self._cache = cache
+        self._slots = slots
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+        """Write the keys and values of one layer, (B, heads, n, width), and give that layer's slots."""
+        self._cache.keys[layer].index_copy_(2, self._slots, keys)
+        self._cache.values[layer].index_copy_(2, self._slots, values)
+        return self._cache.keys[layer], self._cache.values[layer]
