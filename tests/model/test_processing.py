@@ -70,6 +70,23 @@ def test_pixels_are_normalised_then_stretched_then_cut_row_major() -> None:
         np.testing.assert_allclose(crop.permute(1, 2, 0).numpy(), expected, atol=2e-5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 99))
+def test_the_stretch_is_upstreams(height: int, width: int, seed: int) -> None:
+    """For any size of picture the crops, put together again, are torch's bilinear stretch of the normalised picture."""
+    config = ImageConfig(base_img_size=16, num_crops=4, image_mean=(0.48, 0.46, 0.41), image_std=(0.27, 0.26, 0.28))
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    crops, (rows, columns) = image_to_crops(image, config)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
+    mean, std = (torch.tensor(values)[:, None, None] for values in (config.image_mean, config.image_std))
+    size = (16 * rows, 16 * columns)
+    expected = torch.nn.functional.interpolate((pixels - mean) / std, size=size, mode="bilinear", align_corners=False)[
+        0
+    ]
+    whole = crops.reshape(rows, columns, 3, 16, 16).permute(2, 0, 3, 1, 4).reshape(3, *size)
+    torch.testing.assert_close(whole, expected, atol=2e-5, rtol=0)
+
+
 def _bilinear(image: np.ndarray, y: int, x: int, size: int) -> np.ndarray:
     """The half-pixel-centred bilinear sample of `image` at output pixel (y, x) of a size by size stretch."""
     height, width = image.shape[:2]
