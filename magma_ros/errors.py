@@ -25,8 +25,44 @@ class CheckpointError(MagmaRosError):
     """A checkpoint folder that is incomplete, altered, unsafe or of another architecture."""
 
 
+class ActivationError(CheckpointError):
+    """A checkpoint that may not act: its network ignores what it is shown, or misfits contract or golden output."""
+
+
 class PolicyError(MagmaRosError):
     """A policy that could not turn an observation into an action chunk."""
+
+
+class RemotePolicyError(PolicyError):
+    """A policy behind a socket that gave no answer that can be used; its children say why."""
+
+
+class ServerGoneError(RemotePolicyError):
+    """Nobody answers at the address, or the connection was lost; nothing is sent twice."""
+
+
+class DeadlineExceededError(RemotePolicyError):
+    """No answer in the time that was allowed for it."""
+
+
+class AuthenticationError(RemotePolicyError):
+    """One end does not trust the other: a token or a certificate was refused."""
+
+
+class OverloadedError(RemotePolicyError):
+    """The server has as many clients, or as many questions waiting, as it takes."""
+
+
+class RemoteRefusalError(RemotePolicyError):
+    """The server refused, for a reason that this side has no error of its own for."""
+
+
+class ProtocolError(RemotePolicyError):
+    """Bytes from the other end that are not a message of the protocol, or not one of this size, version or moment."""
+
+
+class ServerError(MagmaRosError):
+    """A policy server that cannot be started as it is configured."""
 
 
 class EpisodeError(MagmaRosError):
