@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from scipy import sparse
 
 from magma_ros.contract import Resampling
 from magma_ros.errors import InvalidInputError
@@ -87,19 +87,21 @@ def resize(image: ImageArray, *, height_px: int, width_px: int, resampling: Resa
 
 def _filtered(image: ImageArray, height_px: int, width_px: int, resampling: Resampling) -> ImageArray:
     """Across, then down, each rounded to whole levels; Pillow 13 turns the order where that is faster."""
-    planes = np.moveaxis(image, 2, 0).astype(np.float32)
-    across = _rounded(planes @ _weights(image.shape[1], width_px, resampling).T)
-    down = _rounded(_weights(image.shape[0], height_px, resampling) @ across)
-    return np.ascontiguousarray(np.moveaxis(down, 0, 2)).astype(np.uint8)
+    across = _weighted(image.swapaxes(0, 1), width_px, resampling)
+    return _weighted(across.swapaxes(0, 1), height_px, resampling)
 
 
-def _rounded(levels: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.clip(np.floor(levels + 0.5), 0, 255), dtype=np.float32)
+def _weighted(lines: ImageArray, num_out: int, resampling: Resampling) -> ImageArray:
+    """`num_out` lines, each a mean of those in `lines` (n, length, 3) around it, rounded to whole levels."""
+    flat = np.ascontiguousarray(lines, dtype=np.float32).reshape(len(lines), -1)
+    levels = _weights(len(lines), num_out, resampling) @ flat
+    rounded: ImageArray = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+    return rounded.reshape(num_out, *lines.shape[1:])
 
 
 @lru_cache(maxsize=16)
-def _weights(size_in: int, size_out: int, resampling: Resampling) -> NDArray[np.float32]:
-    """What each old pixel gives to each new one, (size_out, size_in); rows sum to 1."""
+def _weights(size_in: int, size_out: int, resampling: Resampling) -> sparse.csr_array:
+    """What each old line gives to each new one, (size_out, size_in) float32; rows sum to 1."""
     reach, kernel = (2.0, _bicubic) if resampling == "bicubic" else (3.0, _lanczos3)
     scale = size_in / size_out
     widen = max(scale, 1.0)
@@ -109,7 +111,7 @@ def _weights(size_in: int, size_out: int, resampling: Resampling) -> NDArray[np.
     old = np.arange(size_in)
     within = (old >= first[:, None]) & (old < last[:, None])
     weights = np.where(within, kernel((old + 0.5 - centres[:, None]) / widen), 0.0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+    return sparse.csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def _bicubic(x: FloatArray) -> FloatArray:

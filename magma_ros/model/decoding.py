@@ -223,12 +223,13 @@ class Decoder:
         return scores
 
     def _places(self, rows: _Rows, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Position of each slot's token in its row, (B, n), and which slots it sees, (B, 1, n, S)."""
+        """Position of each slot's token in its row, (B, n), and what is added to its attention, (B, 1, n, S)."""
         assert self._cache is not None
         all_slots = torch.arange(self._cache.num_slots, device=slots.device)
         filled_BS = (all_slots < rows.num_head) | (all_slots >= rows.num_padding_B1 + rows.num_head)  # noqa: N806
         own = all_slots == slots[:, None]  # padding sees itself: a softmax over nothing is not a number
-        mask = ((all_slots <= slots[:, None]) & filled_BS[:, None]) | own
+        seen = ((all_slots <= slots[:, None]) & filled_BS[:, None]) | own
+        mask = torch.zeros_like(seen, dtype=self.network.embeddings.dtype).masked_fill(~seen, -torch.inf)
         return (slots - rows.num_padding_B1).clamp(min=0), mask[:, None]
 
 

@@ -124,7 +124,7 @@ class MagmaNetwork(nn.Module):
         Args:
             embedded_BnD: The tokens' vectors.
             positions: Place of each in its row, (B, n) int64.
-            mask: True where a token sees a slot of the cache, (B, 1, n, slots).
+            mask: Added to the attention: 0 where a token sees a slot of the cache, else -inf, (B, 1, n, slots).
             cache: Takes their keys and values.
         """
         llama = self.language_model.model

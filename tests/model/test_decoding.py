@@ -166,6 +166,14 @@ def test_a_cache_is_never_reused_for_other_weights(tmp_path) -> None:
     )
 
 
+def test_attention_written_out_gives_the_same_tokens(tmp_path) -> None:
+    """The trainer's eager attention decodes like the fused one."""
+    model = random_model(tmp_path, seed=3)
+    expected = model.generate_actions([an_input(), an_input((128, 128))]).tokens
+    model.network.language_model.set_attn_implementation("eager")
+    np.testing.assert_array_equal(expected, model.generate_actions([an_input(), an_input((128, 128))]).tokens)
+
+
 def test_compiled_passes_give_the_same_tokens(model: MagmaModel) -> None:
     """The compiled path answers like the plain one, for two lengths of prompt."""
     compiled = Decoder(model.network, compile_passes=True)
