@@ -10,59 +10,146 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer
 
+from magma_ros import embodiments, normalization
+from magma_ros.embodiments import Embodiment
 from magma_ros.errors import CheckpointError
 from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
+from magma_ros.model.quantization import make_quantizer
 from magma_ros.model.weights import load_network, save_weights
-from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline
+from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
+_FETCHED = ["*.json", "*.safetensors"]
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
-def load_policy(folder: Path | str, *, device: str = "cpu", dtype: str = "float32") -> ModelPolicy:
-    """The policy in a checkpoint folder, ready to act.
+def load_policy(
+    source: Path | str,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    quantization: str = "none",
+    embodiment: Path | str | None = None,
+) -> ModelPolicy:
+    """The policy in a checkpoint, ready to act.
 
     Args:
-        folder: The checkpoint.
+        source: A folder or a hub id, see `find`.
         device: Where the network runs, as torch names it.
         dtype: `float32`, `bfloat16` or `float16`.
+        quantization: `none`, or how the Llama's linear layers are stored: `int8`, `int4` or `nf4`.
+        embodiment: What the actions mean, for a checkpoint that does not say: see `load_pipeline`.
 
     Raises:
         CheckpointError: a file is missing, altered, unsafe or does not fit the others.
         ContractError, NormalizationError: its contract or statistics cannot be used.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: expected a checkpoint folder, found none")
-    verify_files(folder)
-    return ModelPolicy(Pipeline.load(folder), load_model(folder, device=device, dtype=dtype))
+    folder = find(source)
+    pipeline = load_pipeline(folder, embodiment=embodiment)
+    return ModelPolicy(pipeline, load_model(folder, device=device, dtype=dtype, quantization=quantization))
 
 
-def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32") -> MagmaModel:
-    """The network and processor of a folder in upstream's layout; it needs no manifest.
+def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", quantization: str = "none") -> MagmaModel:
+    """The network and processor of a folder in upstream's layout; it needs no manifest. Arguments as for `load_policy`.
 
     Raises:
-        CheckpointError: a file is missing or does not fit the others, or the dtype is unknown.
+        CheckpointError: a file is missing or does not fit the others, or the network cannot be loaded in that form.
     """
     if dtype not in _DTYPES:
         raise CheckpointError(f"dtype: expected one of {sorted(_DTYPES)}, got {dtype!r}")
+    number = _DTYPES[dtype]
+    quantize = make_quantizer(quantization, device=device, dtype=number)
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     processor = MagmaProcessor.load(folder, config)
-    return MagmaModel(load_network(folder, config, device=device, dtype=_DTYPES[dtype]), processor)
+    return MagmaModel(load_network(folder, config, device=device, dtype=number, quantize=quantize), processor)
+
+
+def load_pipeline(folder: Path, *, embodiment: Path | str | None = None) -> Pipeline:
+    """The pipeline of a checkpoint folder, after its files were compared with its manifest.
+
+    Args:
+        folder: The checkpoint.
+        embodiment: A JSON file or a name, see `embodiments.load`. A folder without our manifest, as upstream publishes
+            them, needs it; one with a manifest has its own, and another is refused.
+
+    Raises:
+        CheckpointError: a file is missing or altered, or it is not known what the actions mean.
+        ContractError, NormalizationError: contract or statistics cannot be used.
+    """
+    given = None if embodiment is None else embodiments.load(embodiment)
+    if (folder / MANIFEST_NAME).is_file():
+        verify_files(folder)
+        pipeline = Pipeline.load(folder)
+        if given is not None and given != Embodiment(
+            pipeline.contract, pipeline.config.norm_stats, pipeline.config.lowercase_instruction
+        ):
+            raise CheckpointError(
+                f"{folder}: its own contract and statistics, for {pipeline.contract.embodiment!r}, differ from the "
+                f"embodiment {str(embodiment)!r}; leave the embodiment away to use the checkpoint's own"
+            )
+        return pipeline
+    if given is None:
+        raise CheckpointError(
+            f"{folder}: no {MANIFEST_NAME} says what its actions mean; expected an embodiment: a JSON file with "
+            f"contract and action statistics (see magma_ros/embodiments.py), or one of {embodiments.available()}"
+        )
+    _require_known_statistics(folder, given)
+    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
+    return Pipeline(
+        PipelineConfig(
+            contract=given.contract,
+            norm_stats=given.norm_stats,
+            base_vocab_size=config.base_vocab_size,
+            use_image_start_end=_uses_image_start_end(folder, config),
+            lowercase_instruction=given.lowercase_instruction,
+        )
+    )
+
+
+def find(source: Path | str) -> Path:
+    """The folder of a checkpoint: a path, or a model on the Hugging Face hub such as `microsoft/Magma-8B`.
+
+    `owner/name@revision` pins a hub checkpoint to a commit, tag or branch. Only JSON and safetensors files are
+    fetched, never code or pickles; without a network the local cache is used.
+
+    Raises:
+        CheckpointError: no such folder, or the hub and its cache do not have it.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    hub_id = _HUB_ID.fullmatch(str(source))
+    if hub_id is None:
+        raise CheckpointError(f"{source}: expected a checkpoint folder or a hub id like owner/name, found none")
+    try:
+        fetched = snapshot_download(
+            hub_id["repository"], revision=hub_id["revision"], allow_patterns=_FETCHED, ignore_patterns=["*/*"]
+        )
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{source}: expected a checkpoint folder, or a model that the hub or its local cache has: {reason}"
+        ) from error
+    return Path(fetched)
 
 
 def write_architecture(folder: Path, tokenizer: Tokenizer, documents: Mapping[str, Mapping[str, Any]]) -> None:
@@ -127,6 +214,32 @@ def verify_files(folder: Path) -> None:
             faults.append(f"{name} was altered")
     if faults:
         raise CheckpointError(f"{folder}: the files differ from the manifest: " + ", ".join(faults))
+
+
+def _require_known_statistics(folder: Path, given: Embodiment) -> None:
+    """Refuse an embodiment whose statistics are none of those that a fine-tuned folder carries."""
+    if not (folder / STATISTICS_NAME).is_file():
+        return
+    names = sorted(read_object(folder / STATISTICS_NAME))
+    for name in names:
+        own = normalization.load(folder / STATISTICS_NAME, embodiment=name)
+        wanted = given.norm_stats
+        if all(np.array_equal(getattr(own, key), getattr(wanted, key)) for key in ("q01", "q99", "mask")):
+            return
+    raise CheckpointError(
+        f"{folder / STATISTICS_NAME}: holds the statistics of {names}, none of which are those of the embodiment "
+        f"{given.contract.embodiment!r}"
+    )
+
+
+def _uses_image_start_end(folder: Path, config: MagmaConfig) -> bool:
+    """What `config.json` says or, when it does not, whether the tokenizer has the token that starts a picture."""
+    stated = config.raw.get("mm_use_image_start_end")
+    if stated is None:
+        return MagmaProcessor.load(folder, config).tokenizer.token_to_id("<image_start>") is not None
+    if not isinstance(stated, bool):
+        raise CheckpointError(f"config.json: expected mm_use_image_start_end true or false, got {stated!r}")
+    return stated
 
 
 def _is_content(path: Path) -> bool:

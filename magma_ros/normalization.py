@@ -27,6 +27,7 @@ _JSON_NAMES = {
     "q01": "q01",
     "q99": "q99",
 }
+_OPTIONAL = ("mean", "std", "minimum", "maximum")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,28 +36,28 @@ class NormStats:
 
     Attributes:
         q01, q99: 1 % and 99 % quantiles; they become -1 and 1.
-        mean, std, minimum, maximum: Recorded for people; scaling does not use them.
         mask: True where a column is scaled; False where it passes as it is (the gripper).
+        mean, std, minimum, maximum: Recorded for people; scaling does not use them. None where nobody published them.
     """
 
     q01: FloatArray
     q99: FloatArray
-    mean: FloatArray
-    std: FloatArray
-    minimum: FloatArray
-    maximum: FloatArray
     mask: NDArray[np.bool_]
+    mean: FloatArray | None = None
+    std: FloatArray | None = None
+    minimum: FloatArray | None = None
+    maximum: FloatArray | None = None
 
     def __post_init__(self) -> None:
         for name in ("q01", "q99", "mean", "std", "minimum", "maximum"):
-            object.__setattr__(self, name, _column_values(getattr(self, name), name=name))
+            if getattr(self, name) is not None or name not in _OPTIONAL:
+                object.__setattr__(self, name, _column_values(getattr(self, name), name=name))
         object.__setattr__(self, "mask", _column_mask(self.mask))
         for low, high in (("q01", "q99"), ("minimum", "maximum")):
-            if (getattr(self, low) > getattr(self, high)).any():
-                raise NormalizationError(
-                    f"expected {low} <= {high} in every column, got {getattr(self, low)} and {getattr(self, high)}"
-                )
-        if (self.std < 0).any():
+            lows, highs = getattr(self, low), getattr(self, high)
+            if lows is not None and highs is not None and (lows > highs).any():
+                raise NormalizationError(f"expected {low} <= {high} in every column, got {lows} and {highs}")
+        if self.std is not None and (self.std < 0).any():
             raise NormalizationError(f"std: expected no negative value, got {self.std}")
 
     def __eq__(self, other: object) -> bool:
@@ -86,20 +87,21 @@ class NormStats:
         return np.where(self.mask, 0.5 * (numbers + 1.0) * (self.q99 - self.q01) + self.q01, numbers)
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Plain JSON values under upstream's names; `from_dict` reads them back to the bit."""
-        return {json_name: getattr(self, name).tolist() for name, json_name in _JSON_NAMES.items()}
+        """Plain JSON values under upstream's names, without those that are None; `from_dict` reads them to the bit."""
+        known = {json_name: getattr(self, name) for name, json_name in _JSON_NAMES.items()}
+        return {json_name: values.tolist() for json_name, values in known.items() if values is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NormStats:
-        """The statistics in `data`; keys beyond the seven that are needed are ignored.
+        """The statistics in `data`; `mask`, `q01` and `q99` are needed, and keys beyond our seven are ignored.
 
         Raises:
             NormalizationError: a key is missing or its values cannot be used.
         """
-        missing = sorted(set(_JSON_NAMES.values()) - set(data))
+        missing = sorted({json_name for name, json_name in _JSON_NAMES.items() if name not in _OPTIONAL} - set(data))
         if missing:
             raise NormalizationError(f"action statistics: missing {missing}, available {sorted(data)}")
-        return cls(**{name: data[json_name] for name, json_name in _JSON_NAMES.items()})
+        return cls(**{name: data[json_name] for name, json_name in _JSON_NAMES.items() if json_name in data})
 
 
 def fit(actions: ArrayLike, *, mask: ArrayLike) -> NormStats:
@@ -114,7 +116,7 @@ def fit(actions: ArrayLike, *, mask: ArrayLike) -> NormStats:
         raise NormalizationError(f"actions: expected shape (n, {ACTION_DIM}) with n >= 1, got {rows.shape}")
     q01, q99 = np.quantile(rows, [0.01, 0.99], axis=0)
     return NormStats(
-        q01, q99, rows.mean(axis=0), rows.std(axis=0), rows.min(axis=0), rows.max(axis=0), _column_mask(mask)
+        q01, q99, _column_mask(mask), rows.mean(axis=0), rows.std(axis=0), rows.min(axis=0), rows.max(axis=0)
     )
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint folder is used whole and unaltered, or refused."""
+"""A checkpoint is used whole and unaltered, with actions whose meaning is known, or refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from magma_ros import checkpoint, embodiments
 from magma_ros.checkpoint import load_policy
-from magma_ros.errors import CheckpointError, NormalizationError
+from magma_ros.errors import CheckpointError, ContractError, NormalizationError
 from magma_ros.types import Observation
-from tests.model.random_checkpoints import write_random_checkpoint
+from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
 
 
 def observation() -> Observation:
@@ -78,3 +79,131 @@ def test_an_unknown_dtype_is_refused(tmp_path: Path) -> None:
     """The message lists the dtypes there are."""
     with pytest.raises(CheckpointError, match="bfloat16"):
         load_policy(write_random_checkpoint(tmp_path), dtype="int3")
+
+
+def write_upstream_folder(folder: Path, **config: object) -> Path:
+    """A random checkpoint as upstream publishes them: no manifest, no statistics, `config` instead of our own key."""
+    write_random_checkpoint(folder)
+    (folder / "magma_ros.json").unlink()
+    (folder / "dataset_statistics.json").unlink()
+    document = json.loads((folder / "config.json").read_text())
+    del document["mm_use_image_start_end"]
+    (folder / "config.json").write_text(json.dumps(document | config))
+    return folder
+
+
+def write_embodiment(path: Path, folder: Path, **changes: object) -> Path:
+    """An embodiment file with the contract and statistics of the checkpoint in `folder`."""
+    statistics = json.loads((folder / "dataset_statistics.json").read_text())
+    document = {"contract": CONTRACT.to_dict(), "action": statistics[CONTRACT.embodiment]["action"]}
+    path.write_text(json.dumps(document | changes))
+    return path
+
+
+def test_a_folder_in_upstreams_layout_acts_by_an_embodiment(tmp_path: Path) -> None:
+    """Without a manifest, the named robot's contract and statistics decide what the tokens mean."""
+    folder = write_upstream_folder(tmp_path)
+    policy = load_policy(folder, embodiment="bridge_widowx")
+    given = embodiments.load("bridge_widowx")
+    assert given.contract == policy.contract
+    assert given.norm_stats == policy.pipeline.config.norm_stats
+    chunk = policy.infer(observation())
+    assert (chunk.actions[0, :3] <= given.norm_stats.q99[:3]).all()
+    with pytest.raises(
+        CheckpointError, match=r"expected an embodiment: a JSON file .*\['bridge_widowx', 'google_robot'\]"
+    ):
+        load_policy(folder)
+    with pytest.raises(ContractError, match="'franka'"):
+        load_policy(folder, embodiment="franka")
+
+
+@pytest.mark.parametrize(("stated", "count"), [({}, 1), ({"mm_use_image_start_end": False}, 0)])
+def test_the_picture_is_wrapped_as_config_json_says_or_the_tokenizer_can(
+    tmp_path: Path, stated: dict[str, object], count: int
+) -> None:
+    """An absent mm_use_image_start_end is true when the tokenizer knows <image_start>; one that is there decides."""
+    pipeline = checkpoint.load_pipeline(write_upstream_folder(tmp_path, **stated), embodiment="bridge_widowx")
+    assert count == pipeline.encode(observation()).prompt.count("<image_start>")
+
+
+def test_a_flag_that_is_no_truth_value_is_refused(tmp_path: Path) -> None:
+    """A text where true or false belongs is an error, not true."""
+    folder = write_upstream_folder(tmp_path, mm_use_image_start_end="false")
+    with pytest.raises(CheckpointError, match="true or false, got 'false'"):
+        checkpoint.load_pipeline(folder, embodiment="bridge_widowx")
+
+
+def test_an_embodiment_beside_a_manifest_must_agree(tmp_path: Path) -> None:
+    """The same contract and statistics given twice are fine; a difference in either is an error."""
+    folder = write_random_checkpoint(tmp_path / "checkpoint")
+    same = write_embodiment(tmp_path / "same.json", folder)
+    own = checkpoint.load_pipeline(folder).fingerprint()
+    assert own == checkpoint.load_pipeline(folder, embodiment=same).fingerprint()
+    rate = write_embodiment(tmp_path / "rate.json", folder, contract=CONTRACT.to_dict() | {"control_rate_hz": 3.0})
+    lower = write_embodiment(tmp_path / "lower.json", folder, lowercase_instruction=True)
+    for other in (rate, lower, "bridge_widowx"):
+        with pytest.raises(CheckpointError, match="differ from the embodiment"):
+            checkpoint.load_pipeline(folder, embodiment=other)
+
+
+def test_statistics_that_a_fine_tuned_folder_carries_must_be_the_embodiments(tmp_path: Path) -> None:
+    """Upstream's dataset_statistics.json under any name is compared with the embodiment's."""
+    folder = write_random_checkpoint(tmp_path / "checkpoint")
+    statistics = json.loads((folder / "dataset_statistics.json").read_text())
+    given = write_embodiment(tmp_path / "mine.json", folder)
+    write_upstream_folder(folder)
+    (folder / "dataset_statistics.json").write_text(json.dumps({"my_robot_data": statistics["bridge_widowx"]}))
+    assert CONTRACT == checkpoint.load_pipeline(folder, embodiment=given).contract
+    with pytest.raises(CheckpointError, match=r"statistics of \['my_robot_data'\], none of which"):
+        checkpoint.load_pipeline(folder, embodiment="bridge_widowx")
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, and no network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path / "hub"
+
+
+def test_a_hub_id_is_found_in_the_cache_without_a_network(hub_cache: Path) -> None:
+    """What was fetched before loads by its id, also pinned to its commit; a manifest in it counts."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = hub_cache / "models--someone--tiny"
+    folder = write_random_checkpoint(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    assert folder == checkpoint.find("someone/tiny")
+    assert folder == checkpoint.find(f"someone/tiny@{commit}")
+    assert CONTRACT == load_policy("someone/tiny").contract
+
+
+@pytest.mark.parametrize("source", ["someone/absent", "someone/absent@v1"])
+def test_a_checkpoint_that_cannot_be_had_is_one_error(hub_cache: Path, source: str) -> None:
+    """Neither folder nor cached: a checkpoint error that names what was asked for."""
+    with pytest.raises(CheckpointError, match=f"{source}: expected a checkpoint folder, or a model that the hub"):
+        checkpoint.find(source)
+
+
+@pytest.mark.parametrize("source", ["", "tiny", "/no/such/folder", "../someone/tiny", "a/b/c", "https://a/b", "a/b@"])
+def test_what_is_no_folder_and_no_hub_id_is_not_asked_for(source: str, tmp_path: Path) -> None:
+    """Anything but owner/name is refused without a request to the hub."""
+    with pytest.raises(CheckpointError, match="checkpoint folder"):
+        load_policy(source or tmp_path / "nothing")
+
+
+def test_only_json_and_safetensors_are_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub is asked for two kinds of file at the top of the repository: never code, never pickles."""
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(checkpoint, "snapshot_download", lambda *_, **options: asked.append(options) or str(tmp_path))
+    assert tmp_path == checkpoint.find("someone/tiny@v1")
+    assert [{"revision": "v1", "allow_patterns": ["*.json", "*.safetensors"], "ignore_patterns": ["*/*"]}] == asked
+
+
+@pytest.mark.parametrize(("quantization", "largest_bins"), [("int8", 4), ("none", 0)])
+def test_a_policy_loads_quantised(tmp_path: Path, quantization: str, largest_bins: int) -> None:
+    """The policy of a random checkpoint in int8 acts within a few bins of the one that is not quantised."""
+    folder = write_random_checkpoint(tmp_path)
+    whole = load_policy(folder, dtype="bfloat16").infer(observation())
+    light = load_policy(folder, dtype="bfloat16", quantization=quantization).infer(observation())
+    assert np.abs(whole.tokens - light.tokens).max() <= largest_bins
