@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from magma_ros.checkpoint import load_policy
+from magma_ros.checkpoint import load_model, load_policy
+from magma_ros.controller import Controller
+from magma_ros.pipeline import Pipeline
+from magma_ros.policy import ModelPolicy
 from magma_ros.sim.evaluate import evaluate, make_env
+from magma_ros.sim.rollout import rollout
 from magma_ros.sim.suites import BRIDGE
 
+MAX_PASSES_PER_ACTION = 4.0
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "magma-tiny"
 MAX_BYTES = 20 * 10**6
 
@@ -28,3 +34,36 @@ def test_magma_tiny_puts_carrots_on_plates() -> None:
         env.close()
     assert 0 == result.count("error")
     assert result.count("success") >= 4, result.summary()
+
+
+class Recorder:
+    """A model that keeps what it was asked and what it answered."""
+
+    def __init__(self, model):
+        self._model = model
+        self.inputs = []
+        self.predictions = []
+
+    def generate_actions(self, inputs, **options):
+        self.inputs += inputs
+        self.predictions.append(self._model.generate_actions(inputs, **options))
+        return self.predictions[-1]
+
+
+def test_drafting_saves_passes_and_changes_no_token() -> None:
+    """In an episode that it acts out it needs at most 4.0 passes per action, with the tokens of 7 passes per action."""
+    model = load_model(CHECKPOINT)
+    recorder = Recorder(model)
+    env = make_env(BRIDGE, BRIDGE.task("carrot_on_plate"))
+    controller = Controller(ModelPolicy(Pipeline.load(CHECKPOINT), recorder), limits=BRIDGE.limits)
+    try:
+        rollout(env, controller, seed=500, step_budget=30)
+    finally:
+        env.close()
+    assert 30 == len(recorder.inputs)
+    assert sum(prediction.num_passes for prediction in recorder.predictions) / 30 <= MAX_PASSES_PER_ACTION
+    for item, drafted in zip(recorder.inputs, recorder.predictions, strict=True):
+        wrong = np.where(drafted.tokens == drafted.tokens[0, 0], drafted.tokens[0, 0] - 1, drafted.tokens[0, 0])
+        plain = model.decoder.actions(model.processor([item]), draft=wrong, next_guess=lambda _, draft: draft)
+        np.testing.assert_array_equal(plain.tokens, drafted.tokens)
+        np.testing.assert_array_equal(plain.expected, drafted.expected)
