@@ -36,6 +36,7 @@ FOREIGN_VARIABLES = (
     "COLCON_PREFIX_PATH",
     "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )
+WITHOUT_DEPENDENCIES = "no_deps.txt"
 STARTED = time.monotonic()
 
 
@@ -88,11 +89,18 @@ def install_packages(root: Path, venv: Path) -> None:
         shutil.rmtree(venv, ignore_errors=True)
         run([python, "-m", "venv", venv])
     say("installing the pinned packages; the first time takes minutes")
-    files = sorted((root / "requirements").glob("*.txt"))
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     pip += ["--no-compile"]  # Python caches the few modules that are imported; compiling all costs 50 s
     pip += ["--use-pep517"]  # one way to build a source package, whatever pip's age
-    run([*pip, *(argument for path in files for argument in ("-r", str(path)))])
+    for arguments in pip_runs(root / "requirements"):
+        run([*pip, *arguments])
+
+
+def pip_runs(folder: Path) -> list[list[str]]:
+    """What pip is asked for in turn: all packages together, then those whose own demands can't be met beside them."""
+    together = [path for path in sorted(folder.glob("*.txt")) if path.name != WITHOUT_DEPENDENCIES]
+    files = [argument for path in together for argument in ("-r", str(path))]
+    return [files, ["--no-deps", "-r", str(folder / WITHOUT_DEPENDENCIES)]]
 
 
 def find_python() -> str:

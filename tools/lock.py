@@ -3,7 +3,7 @@
 To move a package: install the new version into `.venv`, run the tests, run this, commit the changed lines.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 ROOMS = ("core", "model", "sim", "ros", "dev")  # a package is pinned in the first file whose closure has it
+ALONE = "no_deps"  # its packages are pinned without what they ask for; bootstrap.py installs them so
 HEADER = "# Written by tools/lock.py from {room}.in; do not edit.\n"
 
 
@@ -20,13 +21,22 @@ def main() -> None:
     folder = Path(__file__).resolve().parent.parent / "requirements"
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions() if d.read_text("INSTALLER")}
     pinned: set[NormalizedName] = set()
-    for room in ROOMS:
+    for room in (*ROOMS, ALONE):
         lines = (folder / f"{room}.in").read_text(encoding="utf-8").splitlines()
         wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
-        names = {name for requirement in wanted for name in closure(requirement, installed)} - pinned
+        names = to_pin(wanted, installed, with_dependencies=room != ALONE) - pinned
         text = "".join(f"{name}=={public_version(installed[name])}\n" for name in sorted(names))
         (folder / f"{room}.txt").write_text(HEADER.format(room=room) + text, encoding="utf-8")
         pinned |= names
+
+
+def to_pin(
+    wanted: Iterable[Requirement], installed: dict[NormalizedName, Distribution], *, with_dependencies: bool
+) -> set[NormalizedName]:
+    """Names of what is wanted, and of everything that it needs unless that is not to be followed."""
+    if not with_dependencies:
+        return {canonicalize_name(requirement.name) for requirement in wanted}
+    return {name for requirement in wanted for name in closure(requirement, installed)}
 
 
 def closure(requirement: Requirement, installed: dict[NormalizedName, Distribution]) -> set[NormalizedName]:

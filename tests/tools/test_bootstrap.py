@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bootstrap import Stamp, is_sound, package_sources
+from bootstrap import Stamp, is_sound, package_sources, pip_runs
 
 ROOT = Path(__file__).parents[2]
 WARM_START_S = 1.0
@@ -48,6 +48,16 @@ def test_every_requirement_is_pinned() -> None:
     """Each line of each lock file names one exact version."""
     files = [path for path in package_sources(ROOT) if path.suffix == ".txt"]
     lines = [line for path in files for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    assert 5 == len(files)
+    assert 6 == len(files)
     assert [] == [line for line in lines if "==" not in line or line.count("==") != 1]
     assert len(lines) == len({line.split("==")[0] for line in lines})
+
+
+def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> None:
+    """All lock files but one are resolved together; its packages come after them, without their dependencies."""
+    first, second = pip_runs(ROOT / "requirements")
+    files = {str(path) for path in package_sources(ROOT) if path.suffix == ".txt"}
+    assert ["--no-deps", "-r"] == second[:2]
+    assert files - {second[2]} == set(first) - {"-r"}
+    assert second[2] in files
+    assert "openpi-client==" in Path(second[2]).read_text()
