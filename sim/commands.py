@@ -40,7 +40,8 @@ def evaluate_policy(  # noqa: PLR0913 - one flag each
     Args:
         suite: Set of tasks.
         task: Goal within the suite.
-        policy: expert, random, noop, the name of one of this project's checkpoints, or a checkpoint folder.
+        policy: expert, random, noop, the name of one of this project's checkpoints, a checkpoint folder, or the address
+            of a policy server (ws://host:port).
         trials: Number of seeded trials, at least 1.
         seed: First seed (trial i runs seed + i), and the seed of the random policy.
         execution_horizon: Actions of each chunk that are executed before the policy is asked again, at least 1.

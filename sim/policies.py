@@ -1,4 +1,4 @@
-"""Policies by name: the scripted expert, two that know nothing, and checkpoints."""
+"""Policies by name: the scripted expert, two that know nothing, checkpoints, and policy servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from magma_ros.contract import ActionContract
-from magma_ros.errors import CheckpointError, EnvError
+from magma_ros.errors import CheckpointError, ContractError, EnvError
 from magma_ros.policy import Policy
 from magma_ros.sim.env import Env
 from magma_ros.types import Action, ActionChunk, Observation
@@ -102,10 +102,10 @@ class NoopPolicy:
 
 
 def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> Policy:
-    """The policy called `name`: `expert`, `random`, `noop`, a checkpoint's name or its folder.
+    """The policy called `name`: `expert`, `random`, `noop`, a checkpoint's name or its folder, or a server's address.
 
     Args:
-        name: What is wanted.
+        name: What is wanted; an address is `ws://host:port` or `wss://host:port`, see `connect`.
         env: Where it will act; the scripted policies take its contract, the expert reads its state.
         seed: Of the random policy's generator.
         device: Where a checkpoint's network runs, as torch names it.
@@ -115,6 +115,7 @@ def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtyp
         CheckpointError: no such checkpoint, or it cannot be loaded.
         EnvError: no expert knows `env`.
         ContractError: its actions would mean another motion in `env`.
+        InvalidInputError, PolicyError: nobody serves a policy at the address.
     """
     if name == "random":
         return RandomPolicy(env.contract, seed=seed)
@@ -122,9 +123,30 @@ def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtyp
         return NoopPolicy(env.contract)
     if name == "expert":
         return ExpertPolicy(_expert(env), env.contract)
-    policy = load_checkpoint(name, device=device, dtype=dtype)
-    env.contract.require_same_motion(policy.contract, who=f"checkpoint {name}")
+    policy = connect(name) if is_address(name) else load_checkpoint(name, device=device, dtype=dtype)
+    try:
+        env.contract.require_same_motion(policy.contract, who=f"policy {name}")
+    except ContractError:
+        policy.close()
+        raise
     return policy
+
+
+def is_address(name: str) -> bool:
+    """Whether `name` is that of a policy server."""
+    return name.startswith(("ws://", "wss://"))
+
+
+def connect(address: str) -> Policy:
+    """The policy behind the server at `address`; a token is taken from the environment variable MAGMA_ROS_TOKEN.
+
+    Raises:
+        InvalidInputError, PolicyError: nobody serves a policy there.
+    """
+    from magma_ros.remote.access import read_token  # noqa: PLC0415 - needs websockets
+    from magma_ros.remote.client import RemotePolicy  # noqa: PLC0415 - same
+
+    return RemotePolicy(address, token=read_token(None))
 
 
 def load_checkpoint(name: str, *, device: str = "cpu", dtype: str = "float32") -> Policy:

@@ -18,6 +18,7 @@ from magma_ros.sim.policies import load_policy
 from magma_ros.sim.suites import BRIDGE_LIMITS
 from magma_ros.types import ActionChunk, Observation, SafeAction
 from tests.model.random_checkpoints import write_random_checkpoint
+from tests.remote.serving import ServedPolicy
 
 PolicyMaker = Callable[[Env, Path], Policy]
 
@@ -26,6 +27,7 @@ POLICIES: dict[str, PolicyMaker] = {
     "random": lambda env, _: load_policy("random", env, seed=1),
     "noop": lambda env, _: load_policy("noop", env),
     "model": lambda env, folder: load_policy(str(write_random_checkpoint(folder)), env),
+    "remote": lambda env, folder: ServedPolicy(load_policy(str(write_random_checkpoint(folder)), env)),
 }
 
 

@@ -1,0 +1,311 @@
+"""The robot's end of a policy server: a `Policy` that asks over a WebSocket and never waits beyond its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+import threading
+import time
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.protocol import State
+
+from magma_ros.contract import ActionContract
+from magma_ros.errors import (
+    AuthenticationError,
+    ContractError,
+    DeadlineExceededError,
+    InvalidInputError,
+    MagmaRosError,
+    OverloadedError,
+    PolicyError,
+    ProtocolError,
+    ServerGoneError,
+)
+from magma_ros.remote.access import authorization_header, is_loopback
+from magma_ros.remote.protocol import MAX_HANDSHAKE_AND_REPLY_BYTES, Handshake, Reply, Request, error_from_text
+from magma_ros.types import ActionChunk, Observation
+
+FIRST_BACKOFF_S = 0.1
+_CLOSE_TIMEOUT_S = 1.0
+_Result = TypeVar("_Result")
+
+
+class RemotePolicy:
+    """A policy that a server answers.
+
+    One request is under way at a time and each is sent once. When an answer does not come in time, or the connection
+    is lost, the call raises and the connection is dropped, a late answer with it; the *next* call opens a new one.
+    While the server stays away, calls fail at once between attempts that are ever rarer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        deadline_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+        max_backoff_s: float = 5.0,
+        ca_file: Path | None = None,
+        expected_fingerprint: str | None = None,
+    ) -> None:
+        """Connect and learn the contract.
+
+        Args:
+            url: `ws://host:port` or `wss://host:port`; proxies are not used.
+            token: What the server wants to see; sent over an unencrypted connection on this machine alone.
+            deadline_s: Longest that `infer` takes, a new connection included [s].
+            connect_timeout_s: Longest that connecting takes [s].
+            max_backoff_s: Longest pause between attempts to connect [s].
+            ca_file: Certificates (PEM) that the server's must be signed by, instead of the system's.
+            expected_fingerprint: Of the pipeline that must answer.
+
+        Raises:
+            InvalidInputError: the address, a time or `ca_file` cannot be used.
+            ServerGoneError, AuthenticationError, OverloadedError, ProtocolError: no session was given.
+            ContractError: another fingerprint than the expected one.
+        """
+        if not min(deadline_s, connect_timeout_s, max_backoff_s) > 0:
+            raise InvalidInputError("deadline_s, connect_timeout_s, max_backoff_s: expected numbers above 0")
+        self._url = url
+        self._tls = _tls(url, ca_file)
+        self._headers = _headers(url, token)
+        self._deadline_s = deadline_s
+        self._connect_timeout_s = connect_timeout_s
+        self._max_backoff_s = max_backoff_s
+        self._expected_fingerprint = expected_fingerprint
+        self._connection: ClientConnection | None = None
+        self._handshake: Handshake | None = None
+        self._request_ids = itertools.count(1)
+        self._begins_episode = True
+        self._backoff_s, self._next_attempt_s = 0.0, 0.0
+        self._one_at_a_time = asyncio.Lock()
+        self._thread = _LoopThread()
+        try:
+            self._thread.run(self._connected())
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def contract(self) -> ActionContract:
+        """The contract that the server's policy acts by; it stays the same as long as this object lives."""
+        return self.handshake.contract
+
+    @property
+    def handshake(self) -> Handshake:
+        """What the server said about itself when it was first reached."""
+        assert self._handshake is not None  # the constructor raises otherwise
+        return self._handshake
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """The server's answer.
+
+        Raises:
+            DeadlineExceededError: none came in time.
+            ServerGoneError, AuthenticationError, OverloadedError: the server cannot be reached or does not let us in.
+            ProtocolError: the answer is not one to this request.
+            ContractError: after a new connection, another contract or fingerprint than before.
+            MagmaRosError: the refusal of the server's policy, of the class that a local one would raise.
+        """
+        return self._thread.run(self._infer(observation))
+
+    def reset(self) -> None:
+        """The next `infer` begins an episode; nothing is sent now."""
+        self._begins_episode = True
+
+    def close(self) -> None:
+        """Close the connection; a call under way in another thread raises."""
+        self._thread.close(self._close())
+
+    async def _infer(self, observation: Observation) -> ActionChunk:
+        try:
+            async with asyncio.timeout(self._deadline_s), self._one_at_a_time:
+                connection = await self._connected()
+                request = Request(observation, reset=self._begins_episode, request_id=next(self._request_ids))
+                data = request.to_bytes()
+                if len(data) > self.handshake.max_message_bytes:
+                    allowed = self.handshake.max_message_bytes
+                    raise InvalidInputError(f"observation: expected at most {allowed} bytes, got {len(data)}")
+                answer = await self._exchange(connection, data, request.request_id, observation.stamp_s)
+        except TimeoutError:
+            raise DeadlineExceededError(f"{self._url}: expected an answer within {self._deadline_s} s") from None
+        if isinstance(answer, MagmaRosError):
+            raise answer
+        self._begins_episode = False
+        return answer
+
+    async def _exchange(
+        self, connection: ClientConnection, data: bytes, request_id: int | None, stamp_s: float
+    ) -> ActionChunk | MagmaRosError:
+        try:
+            await connection.send(data)
+            return _read(await connection.recv(), request_id, stamp_s)
+        except ConnectionClosed as closed:
+            raise ServerGoneError(f"{self._url}: the connection was lost before the answer: {closed}") from closed
+        except BaseException:  # too late, interrupted or not understood: what comes now must not meet another request
+            self._drop()
+            raise
+
+    async def _connected(self) -> ClientConnection:
+        """The open connection, or a new one whose server is the same as before."""
+        if self._connection is not None and self._connection.state is State.OPEN:
+            return self._connection
+        self._drop()
+        wait_s = self._next_attempt_s - time.monotonic()
+        if wait_s > 0:
+            raise ServerGoneError(f"{self._url}: not reached at the last attempt, the next is in {wait_s:.1f} s")
+        try:
+            connection, handshake = await self._open()
+            self._require_same(handshake)
+        except BaseException:  # a deadline too: a connection whose handshake is unread must not be used
+            self._backoff_s = min(max(2 * self._backoff_s, FIRST_BACKOFF_S), self._max_backoff_s)
+            self._next_attempt_s = time.monotonic() + self._backoff_s
+            self._drop()
+            raise
+        self._backoff_s, self._handshake = 0.0, self._handshake or handshake
+        return connection
+
+    async def _open(self) -> tuple[ClientConnection, Handshake]:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                self._connection = await connect(
+                    self._url,
+                    additional_headers=self._headers,
+                    ssl=self._tls,
+                    compression=None,
+                    proxy=None,
+                    open_timeout=self._connect_timeout_s,
+                    close_timeout=_CLOSE_TIMEOUT_S,
+                    max_size=MAX_HANDSHAKE_AND_REPLY_BYTES,
+                )
+                first = await self._connection.recv(decode=False)
+        except ssl.SSLCertVerificationError as error:
+            raise AuthenticationError(f"{self._url}: the certificate is not trusted: {error}") from error
+        except InvalidStatus as error:
+            raise self._refused(error) from error
+        except (OSError, ConnectionClosed) as error:  # TimeoutError is an OSError
+            reason = str(error) or type(error).__name__
+            raise ServerGoneError(f"{self._url}: nobody answers: {reason}") from error
+        except InvalidHandshake as error:
+            raise ProtocolError(f"{self._url}: expected a WebSocket server: {error}") from error
+        except (InvalidURI, UnicodeError) as error:
+            raise InvalidInputError(f"address: {self._url!r} cannot be used: {error}") from error
+        return self._connection, Handshake.from_bytes(first)
+
+    def _refused(self, error: InvalidStatus) -> MagmaRosError:
+        status, text = error.response.status_code, (error.response.body or b"")[:200].decode(errors="replace").strip()
+        kinds: dict[int, type[MagmaRosError]] = {401: AuthenticationError, 503: OverloadedError}
+        return kinds.get(status, ProtocolError)(f"{self._url}: refused with HTTP status {status}: {text}")
+
+    def _require_same(self, handshake: Handshake) -> None:
+        expected = self._expected_fingerprint if self._handshake is None else self._handshake.fingerprint
+        if expected is not None and handshake.fingerprint != expected:
+            raise ContractError(f"{self._url}: expected fingerprint {expected}, got {handshake.fingerprint}")
+        if self._handshake is not None and handshake.contract != self._handshake.contract:
+            raise ContractError(f"{self._url}: another action contract than before: {handshake.contract}")
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.transport.abort()
+            self._connection = None
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
+class _LoopThread:
+    """An event loop in a thread of its own, so that connections are probed and closed while nobody asks."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._loop.run_forever, name="remote_policy", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """The result of `work`; when the caller is interrupted, `work` is cancelled."""
+        if self._is_closed:
+            work.close()
+            raise PolicyError("the remote policy was closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise PolicyError("the remote policy was closed before its answer") from None
+        finally:
+            future.cancel()
+
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """Run `last`, cancel what else runs, then end the thread."""
+        if self._is_closed:
+            last.close()
+            return
+        self._is_closed = True
+        try:
+            asyncio.run_coroutine_threadsafe(self._end(last), self._loop).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    @staticmethod
+    async def _end(last: Coroutine[Any, Any, None]) -> None:
+        await last
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+def _read(answer: bytes | str, request_id: int | None, stamp_s: float) -> ActionChunk | MagmaRosError:
+    """The server's actions, or its refusal.
+
+    Raises:
+        ProtocolError: neither, or the answer to something else.
+    """
+    if isinstance(answer, str):
+        refusal, answered = error_from_text(answer)
+        if answered not in (None, request_id):
+            raise ProtocolError(f"refusal: expected one of request {request_id}, got one of {answered}")
+        return refusal
+    reply = Reply.from_bytes(answer)
+    if reply.request_id != request_id or reply.chunk is None:
+        raise ProtocolError(f"reply: expected actions for request {request_id}, got an answer to {reply.request_id}")
+    if reply.chunk.stamp_s != stamp_s:
+        raise ProtocolError(f"reply: expected the stamp {stamp_s} s, got {reply.chunk.stamp_s}")
+    return reply.chunk
+
+
+def _tls(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise InvalidInputError(f"address: expected ws://host:port or wss://host:port, got {url!r}")
+    if parts.scheme == "ws":
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"ca_file: {ca_file} cannot be used: {error}") from error
+
+
+def _headers(url: str, token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise InvalidInputError(f"{url}: expected wss:// to another machine, a token would be sent unencrypted")
+    return {"Authorization": authorization_header(token)}
