@@ -19,6 +19,7 @@ from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.decoding import NextGuess, guess_from_pass
 from magma_ros.pipeline import Pipeline
 from magma_ros.policy import ModelPolicy
+from magma_ros.sampling import Sampling
 from magma_ros.sim.evaluate import make_env
 from magma_ros.sim.rollout import rollout
 from magma_ros.sim.suites import BRIDGE
@@ -46,7 +47,7 @@ class Recorder:
         self.steps: list[Step] = []
 
     def generate_actions(
-        self, inputs: Sequence[ModelInput], *, draft: Tokens | None = None, sampling: None = None
+        self, inputs: Sequence[ModelInput], *, draft: Tokens | None = None, sampling: Sampling | None = None
     ) -> ActionPrediction:
         """The model's own answer."""
         prediction = self.model.generate_actions(inputs, draft=draft, sampling=sampling)

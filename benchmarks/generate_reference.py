@@ -44,7 +44,8 @@ class Reference:
         features = self._network.image_features(pixels, torch.tensor([grid]))
         self._mark()
         clock = _Clock(self._base)
-        output = self._network.language_model.generate(
+        generate: Any = self._network.language_model.generate
+        output = generate(
             inputs_embeds=self._network.embed(ids, features),
             attention_mask=torch.ones_like(ids),
             do_sample=False,
