@@ -24,6 +24,7 @@ class Reference:
     def __init__(self, model: MagmaModel, *, q01: NDArray[np.float64], q99: NDArray[np.float64]) -> None:
         """Use the network and tokenizer of `model` and these quantiles, shape (7,), all but the gripper's."""
         self._network, self._processor = model.network, model.processor
+        self._llama: Any = model.network.language_model
         self._tokenizer = PreTrainedTokenizerFast(
             tokenizer_object=model.processor.tokenizer,
             **tokenizer_files(model.processor.tokenizer)["special_tokens_map.json"],
@@ -44,8 +45,7 @@ class Reference:
         features = self._network.image_features(pixels, torch.tensor([grid]))
         self._mark()
         clock = _Clock(self._base)
-        generate: Any = self._network.language_model.generate
-        output = generate(
+        output = self._llama.generate(
             inputs_embeds=self._network.embed(ids, features),
             attention_mask=torch.ones_like(ids),
             do_sample=False,
