@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import LlamaConfig
 
 from magma_ros.errors import CheckpointError
@@ -31,6 +32,28 @@ BACKBONES: Mapping[str, TowerConfig] = {
     "convnexttiny": TowerConfig((3, 3, 9, 3), (96, 192, 384, 768), 1e-6),
 }
 """Towers that upstream names (`vision_backbone`); magma-tiny writes its shape out in `vision_config` instead."""
+
+
+_MIRRORED = (
+    *(
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+    ),
+    *(
+        "hidden_act",
+        "rms_norm_eps",
+        "rope_theta",
+        "rope_scaling",
+        "max_position_embeddings",
+        "attention_bias",
+        "mlp_bias",
+    ),
+)
+"""Keys of `text_config` that upstream repeats at the top level, where they are read when `text_config` lacks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +87,8 @@ class ImageConfig:
             )
         except KeyError as error:
             raise CheckpointError(f"preprocessor_config.json: missing {error}") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"preprocessor_config.json: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +123,27 @@ class MagmaConfig:
         if data.get("model_type") != "magma":
             raise CheckpointError(f"config.json: expected model_type 'magma', got {data.get('model_type')!r}")
         try:
-            vision = data["vision_config"]
-            text = dict(data["text_config"])
-            projector = vision["mm_projector_type"]
-            strategy = vision["img_anyres_strategy"]
-            image_token_id = int(data["image_token_index"])
+            vision = dict(data["vision_config"])
+            text = {key: data[key] for key in _MIRRORED if key in data} | dict(data["text_config"])
+            strategy, separator = vision["img_anyres_strategy"], vision.get("mm_use_row_seperator", True)
+            if strategy != "crop":
+                raise CheckpointError(f"config.json: expected img_anyres_strategy 'crop', got {strategy!r}")
+            if separator is not True:
+                raise CheckpointError(f"config.json: expected mm_use_row_seperator true or absent, got {separator!r}")
+            return cls(
+                text=_llama_config(text),
+                tower=_tower_config(vision),
+                projector_depth=_projector_depth(vision["mm_projector_type"]),
+                image_token_id=int(data["image_token_index"]),
+                # Some configurations write -1 for a token that they have not.
+                pad_token_id=max(0, int(data.get("pad_token_id") or text.get("pad_token_id") or 0)),
+                base_vocab_size=int(data.get("tokenizer_vocab_size") or 128000),
+                raw=dict(data),
+            )
         except KeyError as error:
             raise CheckpointError(f"config.json: missing {error}") from error
-        if strategy != "crop":
-            raise CheckpointError(f"config.json: expected img_anyres_strategy 'crop', got {strategy!r}")
-        return cls(
-            text=_llama_config(text),
-            tower=_tower_config(vision),
-            projector_depth=_projector_depth(projector),
-            image_token_id=image_token_id,
-            pad_token_id=int(data.get("pad_token_id") or text.get("pad_token_id") or 0),
-            base_vocab_size=int(data.get("tokenizer_vocab_size") or 128000),
-            raw=dict(data),
-        )
+        except (AttributeError, TypeError, ValueError, StrictDataclassError) as error:
+            raise CheckpointError(f"config.json: describes no Magma network: {error}") from error
 
 
 def _llama_config(text: dict[str, Any]) -> LlamaConfig:
