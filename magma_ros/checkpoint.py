@@ -2,13 +2,15 @@
 
 Files: `config.json`, `preprocessor_config.json`, `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`,
 `generation_config.json`, `model.safetensors` (or shards and their index), `dataset_statistics.json` and our
-`magma_ros.json` with format, action contract, fingerprint, library versions and the SHA-256 of every other file.
+`magma_ros.json` with format, action contract, fingerprint, golden output, library versions and the SHA-256 of every
+other file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import re
 import shutil
@@ -24,8 +26,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer
 
 from magma_ros import embodiments, normalization
+from magma_ros.activation import activate
+from magma_ros.activation_report import ActivationReport
 from magma_ros.embodiments import Embodiment
 from magma_ros.errors import CheckpointError
+from magma_ros.golden import Golden, Question, ask
 from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig
@@ -40,6 +45,7 @@ _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torc
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _FETCHED = ["*.json", "*.safetensors"]
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+_LOG = logging.getLogger(__name__)
 
 
 def load_policy(
@@ -50,7 +56,7 @@ def load_policy(
     quantization: str = "none",
     embodiment: Path | str | None = None,
 ) -> ModelPolicy:
-    """The policy in a checkpoint, ready to act.
+    """The policy in a checkpoint, ready to act: it has passed the activation gate, whose warnings are logged.
 
     Args:
         source: A folder or a hub id, see `find`.
@@ -62,10 +68,43 @@ def load_policy(
     Raises:
         CheckpointError: a file is missing, altered, unsafe or does not fit the others.
         ContractError, NormalizationError: its contract or statistics cannot be used.
+        ActivationError: it is whole, but may not act; every reason at once.
     """
+    policy, report = load_activated(
+        source, device=device, dtype=dtype, quantization=quantization, embodiment=embodiment
+    )
+    for warning in report.warnings:
+        _LOG.warning("%s: %s", source, warning)
+    return policy
+
+
+def load_activated(
+    source: Path | str,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    quantization: str = "none",
+    embodiment: Path | str | None = None,
+) -> tuple[ModelPolicy, ActivationReport]:
+    """As `load_policy`, with what the gate saw: numbers, cost, and the runtime that the policy acts with."""
     folder = find(source)
     pipeline = load_pipeline(folder, embodiment=embodiment)
-    return ModelPolicy(pipeline, load_model(folder, device=device, dtype=dtype, quantization=quantization))
+    model = load_model(folder, device=device, dtype=dtype, quantization=quantization)
+    manifest = read_object(folder / MANIFEST_NAME) if (folder / MANIFEST_NAME).is_file() else {}
+    report = activate(
+        pipeline,
+        model,
+        golden=Golden.from_dict(manifest["golden"]) if "golden" in manifest else None,
+        runtime=describe_runtime(device=device, dtype=dtype, quantization=quantization),
+        made_with=manifest.get("versions"),
+    )
+    return ModelPolicy(pipeline, model), report
+
+
+def describe_runtime(*, device: str, dtype: str, quantization: str) -> dict[str, str]:
+    """Everything but the checkpoint that a network's numbers depend on, by name."""
+    name = f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
+    return {"device": name, "dtype": dtype, "quantization": quantization, **_versions()}
 
 
 def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", quantization: str = "none") -> MagmaModel:
@@ -188,12 +227,26 @@ def save_checkpoint(
     save_weights(network, folder, dtype=_DTYPES[dtype])
     pipeline.save(folder)
     manifest = read_object(folder / MANIFEST_NAME)
-    manifest["versions"] = {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
+    manifest.pop("golden", None)
+    manifest["versions"] = _versions()
     manifest["training"] = dict(training)
     manifest["files"] = {
         path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and _is_content(path)
     }
     _write_json(folder / MANIFEST_NAME, manifest)
+    record_golden(folder)
+
+
+def record_golden(folder: Path, *, question: Question | None = None) -> Golden:
+    """Ask the checkpoint as it is stored, in float32 on the CPU, and keep its answer in the manifest.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+        PolicyError: it gives no answer.
+    """
+    golden = ask(load_pipeline(folder), load_model(folder), dtype="float32", question=question)
+    _write_json(folder / MANIFEST_NAME, {**read_object(folder / MANIFEST_NAME), "golden": golden.to_dict()})
+    return golden
 
 
 def verify_files(folder: Path) -> None:
@@ -240,6 +293,10 @@ def _uses_image_start_end(folder: Path, config: MagmaConfig) -> bool:
     if not isinstance(stated, bool):
         raise CheckpointError(f"config.json: expected mm_use_image_start_end true or false, got {stated!r}")
     return stated
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
 
 
 def _is_content(path: Path) -> bool:
