@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ssl
-import threading
 import time
-from collections.abc import Coroutine
-from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,17 +21,16 @@ from magma_ros.errors import (
     InvalidInputError,
     MagmaRosError,
     OverloadedError,
-    PolicyError,
     ProtocolError,
     ServerGoneError,
 )
 from magma_ros.remote.access import authorization_header, is_loopback
+from magma_ros.remote.loop_thread import LoopThread
 from magma_ros.remote.protocol import MAX_HANDSHAKE_AND_REPLY_BYTES, Handshake, Reply, Request, error_from_text
 from magma_ros.types import ActionChunk, Observation
 
 FIRST_BACKOFF_S = 0.1
 _CLOSE_TIMEOUT_S = 1.0
-_Result = TypeVar("_Result")
 
 
 class RemotePolicy:
@@ -88,7 +83,7 @@ class RemotePolicy:
         self._begins_episode = True
         self._backoff_s, self._next_attempt_s = 0.0, 0.0
         self._one_at_a_time = asyncio.Lock()
-        self._thread = _LoopThread()
+        self._thread = LoopThread()
         try:
             self._thread.run(self._connected())
         except BaseException:
@@ -221,50 +216,6 @@ class RemotePolicy:
     async def _close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
-
-
-class _LoopThread:
-    """An event loop in a thread of its own, so that connections are probed and closed while nobody asks."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._loop.run_forever, name="remote_policy", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of `work`; when the caller is interrupted, `work` is cancelled."""
-        if self._is_closed:
-            work.close()
-            raise PolicyError("the remote policy was closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except CancelledError:
-            raise PolicyError("the remote policy was closed before its answer") from None
-        finally:
-            future.cancel()
-
-    def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Run `last`, cancel what else runs, then end the thread."""
-        if self._is_closed:
-            last.close()
-            return
-        self._is_closed = True
-        try:
-            asyncio.run_coroutine_threadsafe(self._end(last), self._loop).result()
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    @staticmethod
-    async def _end(last: Coroutine[Any, Any, None]) -> None:
-        await last
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
 
 def _read(answer: bytes | str, request_id: int | None, stamp_s: float) -> ActionChunk | MagmaRosError:

@@ -36,6 +36,7 @@ NP_ROOMS = (
     "magma_ros.remote.metrics",
     "magma_ros.remote.connection",
     "magma_ros.remote.server",
+    "magma_ros.remote.loop_thread",
     "magma_ros.remote.client",
     "magma_ros.remote.commands",
     "magma_ros.cli",

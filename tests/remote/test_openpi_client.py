@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,8 @@ from openpi_client.action_chunk_broker import ActionChunkBroker
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
 from magma_ros.errors import ActionDecodeError
-from magma_ros.remote.access import Access
 from tests.examples import CONTRACT, ScriptedPolicy, make_chunk
-from tests.remote.serving import FINGERPRINT, TOKEN, EchoPolicy, Running, picture, serving
+from tests.remote.serving import FINGERPRINT, TOKEN, EchoPolicy, Running, make_credentials, picture, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:connect\\(\\) must be used as a context manager:DeprecationWarning")
 OBSERVATION = {
@@ -34,8 +34,8 @@ def server() -> Iterator[Running]:
         yield running
 
 
-def open_client(server: Running, *, api_key: str | None = None) -> WebsocketClientPolicy:
-    return WebsocketClientPolicy("127.0.0.1", server.port, api_key)
+def open_client(server: Running) -> WebsocketClientPolicy:
+    return WebsocketClientPolicy("127.0.0.1", server.port)
 
 
 def test_metadata_tells_what_the_actions_mean(server: Running) -> None:
@@ -82,9 +82,11 @@ def test_refusals_are_shown_to_the_user() -> None:
         client._ws.close()
 
 
-def test_the_api_key_is_our_token() -> None:
-    """Its `api_key` opens a server with a token."""
-    with serving(EchoPolicy(), access=Access(TOKEN)) as server:
-        client = open_client(server, api_key=TOKEN)
+def test_the_api_key_is_our_token_and_tls_is_wss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its `api_key` opens a server with a token and TLS, whose authority is in SSL_CERT_FILE."""
+    credentials = make_credentials(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(credentials.ca_file))
+    with serving(EchoPolicy(), access=credentials.access) as server:
+        client = WebsocketClientPolicy("wss://127.0.0.1", server.port, TOKEN)
         assert (1, 7) == client.infer(OBSERVATION)["actions"].shape
         client._ws.close()
