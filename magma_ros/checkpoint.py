@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import platform
-import re
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -21,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import Tokenizer
 
 from magma_ros import embodiments, normalization
@@ -40,10 +37,9 @@ from magma_ros.model.quantization import make_quantizer
 from magma_ros.model.weights import load_network, save_weights
 from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
+from magma_ros.sources import find
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
-_FETCHED = ["*.json", "*.safetensors"]
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +55,7 @@ def load_policy(
     """The policy in a checkpoint, ready to act: it has passed the activation gate, whose warnings are logged.
 
     Args:
-        source: A folder or a hub id, see `find`.
+        source: A folder, a name or a hub id, see `sources.find`.
         device: Where the network runs, as torch names it.
         dtype: `float32`, `bfloat16` or `float16`.
         quantization: `none`, or how the Llama's linear layers are stored: `int8`, `int4` or `nf4`.
@@ -162,33 +158,6 @@ def load_pipeline(folder: Path, *, embodiment: Path | str | None = None) -> Pipe
             lowercase_instruction=given.lowercase_instruction,
         )
     )
-
-
-def find(source: Path | str) -> Path:
-    """The folder of a checkpoint: a path, or a model on the Hugging Face hub such as `microsoft/Magma-8B`.
-
-    `owner/name@revision` pins a hub checkpoint to a commit, tag or branch. Only JSON and safetensors files are
-    fetched, never code or pickles; without a network the local cache is used.
-
-    Raises:
-        CheckpointError: no such folder, or the hub and its cache do not have it.
-    """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    hub_id = _HUB_ID.fullmatch(str(source))
-    if hub_id is None:
-        raise CheckpointError(f"{source}: expected a checkpoint folder or a hub id like owner/name, found none")
-    try:
-        fetched = snapshot_download(
-            hub_id["repository"], revision=hub_id["revision"], allow_patterns=_FETCHED, ignore_patterns=["*/*"]
-        )
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{source}: expected a checkpoint folder, or a model that the hub or its local cache has: {reason}"
-        ) from error
-    return Path(fetched)
 
 
 def write_architecture(folder: Path, tokenizer: Tokenizer, documents: Mapping[str, Mapping[str, Any]]) -> None:

@@ -158,48 +158,6 @@ def test_statistics_that_a_fine_tuned_folder_carries_must_be_the_embodiments(tmp
         checkpoint.load_pipeline(folder, embodiment="bridge_widowx")
 
 
-@pytest.fixture
-def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub, and no network."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    return tmp_path / "hub"
-
-
-def test_a_hub_id_is_found_in_the_cache_without_a_network(hub_cache: Path) -> None:
-    """What was fetched before loads by its id, also pinned to its commit; a manifest in it counts."""
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    repository = hub_cache / "models--someone--tiny"
-    folder = write_random_checkpoint(repository / "snapshots" / commit)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    assert folder == checkpoint.find("someone/tiny")
-    assert folder == checkpoint.find(f"someone/tiny@{commit}")
-    assert CONTRACT == load_policy("someone/tiny").contract
-
-
-@pytest.mark.parametrize("source", ["someone/absent", "someone/absent@v1"])
-def test_a_checkpoint_that_cannot_be_had_is_one_error(hub_cache: Path, source: str) -> None:
-    """Neither folder nor cached: a checkpoint error that names what was asked for."""
-    with pytest.raises(CheckpointError, match=f"{source}: expected a checkpoint folder, or a model that the hub"):
-        checkpoint.find(source)
-
-
-@pytest.mark.parametrize("source", ["", "tiny", "/no/such/folder", "../someone/tiny", "a/b/c", "https://a/b", "a/b@"])
-def test_what_is_no_folder_and_no_hub_id_is_not_asked_for(source: str, tmp_path: Path) -> None:
-    """Anything but owner/name is refused without a request to the hub."""
-    with pytest.raises(CheckpointError, match="checkpoint folder"):
-        load_policy(source or tmp_path / "nothing")
-
-
-def test_only_json_and_safetensors_are_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The hub is asked for two kinds of file at the top of the repository: never code, never pickles."""
-    asked: list[dict[str, object]] = []
-    monkeypatch.setattr(checkpoint, "snapshot_download", lambda *_, **options: asked.append(options) or str(tmp_path))
-    assert tmp_path == checkpoint.find("someone/tiny@v1")
-    assert [{"revision": "v1", "allow_patterns": ["*.json", "*.safetensors"], "ignore_patterns": ["*/*"]}] == asked
-
-
 @pytest.mark.parametrize(("quantization", "largest_bins"), [("int8", 4), ("none", 0)])
 def test_a_policy_loads_quantised(tmp_path: Path, quantization: str, largest_bins: int) -> None:
     """The policy of a random checkpoint in int8 acts within a few bins of the one that is not quantised."""
