@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import torch
 
+from magma_ros import embodiments
 from magma_ros.activation import MIN_CHANGE, activate, examine
-from magma_ros.checkpoint import load_model
+from magma_ros.checkpoint import load_activated, load_model, load_policy, save_checkpoint
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import ActivationError, CheckpointError
 from magma_ros.golden import Golden, Question, ask
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.normalization import NormStats
 from magma_ros.pipeline import Pipeline
+from magma_ros.ros import policy_setup
+from magma_ros.sim import policies
 from magma_ros.types import ActionPrediction, ModelInput
 from tests.model.random_checkpoints import random_model
 
@@ -28,9 +31,9 @@ TINY = Path(__file__).parents[1] / "checkpoints" / "magma-tiny"
 FLOAT32 = {"dtype": "float32", "quantization": "none", "device": "cpu"}
 HALF = {**FLOAT32, "dtype": "bfloat16"}
 
-GOOGLE_ROBOT_Q01 = [-0.22453528, -0.14820013, -0.23158971, -0.35179949, -0.41930113, -0.43643461, 0.0]
-GOOGLE_ROBOT_Q99 = [0.17824687, 0.1493838, 0.21842355, 0.5892666, 0.35272657, 0.44796681, 1.0]
-"""Published with OpenVLA for the Google robot, which moves four times as far in a step as Bridge's WidowX."""
+_GOOGLE_ROBOT = embodiments.load("google_robot").norm_stats
+GOOGLE_ROBOT = {"q01": _GOOGLE_ROBOT.q01, "q99": _GOOGLE_ROBOT.q99}
+"""Statistics of a robot that moves four times as far in a step as Bridge's WidowX."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ def test_scores_that_are_not_numbers_for_one_picture_are_refused(nano: Real) -> 
     ("changes", "names"),
     [
         (
-            {"q01": GOOGLE_ROBOT_Q01, "q99": GOOGLE_ROBOT_Q99},
+            GOOGLE_ROBOT,
             ["statistics_translation_m", "statistics_rotation_rad"],
         ),
         ({"q01": [-20.0] * 3 + [-0.1] * 3 + [0.0]}, ["statistics_translation_m"]),
@@ -341,7 +344,7 @@ def test_every_camera_matters(nano: Real) -> None:
 def test_all_faults_are_named_at_once(tiny: Real) -> None:
     """A blind and deaf adapter with another robot's statistics and so another answer: five names in one refusal."""
     both = Adapter(tiny.model, lambda one: deaf(blind(one)))
-    pipeline = with_stats(tiny.pipeline, q01=GOOGLE_ROBOT_Q01, q99=GOOGLE_ROBOT_Q99)
+    pipeline = with_stats(tiny.pipeline, **GOOGLE_ROBOT)
     expected = ["image_matters", "instruction_matters", "statistics_translation_m", "statistics_rotation_rad", "golden"]
     assert expected == failed(pipeline, both, golden=tiny.golden)
     with pytest.raises(CheckpointError, match="may not act, 5 of 14 checks failed"):
@@ -367,3 +370,99 @@ def test_random_networks_act(tmp_path: Path, seed: int, dtype: torch.dtype) -> N
     model = MagmaModel(copy.deepcopy(made.model.network).to(dtype), made.model.processor)
     runtime = {**FLOAT32, "dtype": str(dtype).removeprefix("torch.")}
     assert [] == failed(made.pipeline, model, golden=made.golden, runtime=runtime)
+
+
+def save_blind(folder: Path) -> Path:
+    """A whole checkpoint, with right hashes and golden output, whose projector lets nothing of a picture through."""
+    model = random_model(folder)
+    for layer in (model.network.projector.proj[0], model.network.projector.proj[2]):
+        torch.nn.init.zeros_(layer.weight)
+    save_checkpoint(folder, network=model.network, pipeline=Pipeline.load(folder), training={}, dtype="float32")
+    return folder
+
+
+def edit_manifest(folder: Path, edit: Callable[[dict], object]) -> None:
+    path = folder / "magma_ros.json"
+    manifest = json.loads(path.read_text())
+    edit(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_magma_tiny_gives_its_golden_output() -> None:
+    """The shipped checkpoint has one and passes every check, without a warning but of other library versions."""
+    _, report = load_activated(TINY)
+    assert {"passed"} == {check.outcome for check in report.checks}
+    assert "golden" in [check.name for check in report.checks]
+    assert [] == [warning for warning in report.warnings if "made with" not in warning]
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        load_policy,
+        lambda folder: policies.load_checkpoint(str(folder)),
+        lambda folder: policy_setup.load_checkpoint(folder, device="cpu", dtype="float32"),
+    ],
+    ids=["checkpoint", "simulator", "node"],
+)
+def test_nobody_gets_a_policy_past_the_gate(tmp_path: Path, load) -> None:
+    """Simulator and node load a checkpoint the way everyone does, and are refused one that is blind."""
+    with pytest.raises(ActivationError, match=r"image_matters: .* got 0; the picture does not reach the network"):
+        load(save_blind(tmp_path))
+
+
+def test_saving_records_the_golden_output(tmp_path: Path) -> None:
+    """It is what the stored weights answer, and loading reproduces it to the bit on the same machine."""
+    made = make_nano(tmp_path)
+    manifest = json.loads((tmp_path / "magma_ros.json").read_text())
+    assert made.golden.to_dict() == manifest["golden"]
+    _, report = load_activated(tmp_path)
+    assert 0.0 == next(check.value for check in report.checks if check.name == "golden")
+
+
+def test_saving_again_records_the_new_golden_output(tmp_path: Path) -> None:
+    """A checkpoint written over another one keeps nothing of the other's answer."""
+    model = make_nano(tmp_path, seed=1).model
+    old = Golden.from_dict(json.loads((tmp_path / "magma_ros.json").read_text())["golden"])
+    new = altered(model, lambda network: network.language_model.model.norm.weight.neg_())
+    save_checkpoint(tmp_path, network=new.network, pipeline=Pipeline.load(tmp_path), training={}, dtype="float32")
+    load_policy(tmp_path)
+    assert old.to_dict() != json.loads((tmp_path / "magma_ros.json").read_text())["golden"]
+
+
+def test_a_manifest_with_another_golden_output_is_refused(tmp_path: Path) -> None:
+    """A changed token is a refusal, a malformed entry too, and a missing one is a warning in the log."""
+    make_nano(tmp_path)
+    edit_manifest(tmp_path, lambda manifest: manifest["golden"]["tokens"].reverse())
+    with pytest.raises(ActivationError, match="golden tokens"):
+        load_policy(tmp_path)
+    edit_manifest(tmp_path, lambda manifest: manifest["golden"].pop("tokens"))
+    with pytest.raises(CheckpointError, match="golden output: expected the fields"):
+        load_policy(tmp_path)
+
+
+def test_a_checkpoint_without_a_golden_output_acts_with_a_warning(tmp_path: Path, caplog) -> None:
+    """As published checkpoints have none."""
+    make_nano(tmp_path)
+    edit_manifest(tmp_path, lambda manifest: manifest.pop("golden"))
+    load_policy(tmp_path)
+    assert "golden: none is recorded" in caplog.text
+
+
+def test_the_report_says_what_the_policy_runs_with(tmp_path: Path) -> None:
+    """Precision, device, quantisation and the versions of everything that computes; another version is a warning."""
+    make_nano(tmp_path)
+    edit_manifest(tmp_path, lambda manifest: manifest["versions"].update(torch="2.6.0"))
+    _, report = load_activated(tmp_path, dtype="bfloat16", quantization="int8")
+    expected = {"device": "cpu", "dtype": "bfloat16", "quantization": "int8", "torch": torch.__version__}
+    assert expected.items() <= dict(report.runtime).items()
+    assert {"python", "transformers", "tokenizers", "safetensors", "numpy"} <= set(report.runtime)
+    assert f"torch: made with 2.6.0, running with {torch.__version__}" in report.warnings
+
+
+@pytest.mark.parametrize("name", embodiments.available())
+def test_embodiments_that_we_ship_fit_their_contracts(nano: Real, name: str) -> None:
+    """Upstream's statistics pass against the contract that we give them."""
+    known = embodiments.load(name)
+    config = replace(nano.pipeline.config, contract=known.contract, norm_stats=known.norm_stats)
+    assert [] == failed(Pipeline(config), nano.model)
