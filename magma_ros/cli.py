@@ -28,6 +28,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "collect": Command("magma_ros.sim.commands:collect_demos", "record demonstrations of a scripted expert"),
         "eval": Command("magma_ros.sim.commands:evaluate_policy", "measure a policy's success rate in simulation"),
+        "inspect": Command(
+            "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
+        ),
         "serve": Command("magma_ros.remote.commands:serve_checkpoint", "answer observations over a socket"),
         "train": Command("magma_ros.finetune.commands:train_policy", "train magma-tiny on recorded demonstrations"),
     }
