@@ -13,7 +13,9 @@ from launch_ros.substitutions import FindPackageShare
 SHARE = FindPackageShare("magma_ros")
 
 ARGUMENTS = (
-    DeclareLaunchArgument("checkpoint", description="checkpoint folder that the policy is loaded from"),
+    DeclareLaunchArgument(
+        "checkpoint", description="folder, name or hub id of a checkpoint, or ws:// address of a policy server"
+    ),
     DeclareLaunchArgument(
         "params_file",
         default_value=PathJoinSubstitution([SHARE, "config", "sim_wx250s.yaml"]),
@@ -30,6 +32,17 @@ ARGUMENTS = (
         default_value="float32",
         choices=["float32", "bfloat16", "float16"],
         description="number type of weights",
+    ),
+    DeclareLaunchArgument(
+        "quantization",
+        default_value="none",
+        choices=["none", "int8", "int4", "nf4"],
+        description="how the linear layers of the language model are stored",
+    ),
+    DeclareLaunchArgument(
+        "embodiment",
+        default_value="",
+        description="name or file of what the actions mean, for a checkpoint that does not say (microsoft/Magma-8B)",
     ),
     DeclareLaunchArgument(
         "autostart",
@@ -73,6 +86,8 @@ def generate_launch_description() -> LaunchDescription:
                 "instruction": text("instruction"),
                 "device": text("device"),
                 "dtype": text("dtype"),
+                "quantization": text("quantization"),
+                "embodiment": text("embodiment"),
                 "autostart": switch("autostart"),
                 "use_sim_time": switch("use_sim_time"),
             },

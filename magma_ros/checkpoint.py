@@ -29,6 +29,7 @@ from magma_ros.embodiments import Embodiment
 from magma_ros.errors import CheckpointError
 from magma_ros.golden import Golden, Question, ask
 from magma_ros.json_files import read_object
+from magma_ros.load_options import LoadOptions
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
@@ -37,6 +38,7 @@ from magma_ros.model.quantization import make_quantizer
 from magma_ros.model.weights import load_network, save_weights
 from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
+from magma_ros.sampling import Sampling
 from magma_ros.sources import find
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -44,57 +46,42 @@ _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 _LOG = logging.getLogger(__name__)
 
 
-def load_policy(
-    source: Path | str,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    quantization: str = "none",
-    embodiment: Path | str | None = None,
-) -> ModelPolicy:
+def load_policy(source: Path | str, options: LoadOptions | None = None) -> ModelPolicy:
     """The policy in a checkpoint, ready to act: it has passed the activation gate, whose warnings are logged.
 
     Args:
         source: A folder, a name or a hub id, see `sources.find`.
-        device: Where the network runs, as torch names it.
-        dtype: `float32`, `bfloat16` or `float16`.
-        quantization: `none`, or how the Llama's linear layers are stored: `int8`, `int4` or `nf4`.
-        embodiment: What the actions mean, for a checkpoint that does not say: see `load_pipeline`.
+        options: How the network is brought up; by default in float32 on the CPU.
 
     Raises:
         CheckpointError: a file is missing, altered, unsafe or does not fit the others.
         ContractError, NormalizationError: its contract or statistics cannot be used.
+        InvalidInputError: the temperature or its seed cannot be used.
         ActivationError: it is whole, but may not act; every reason at once.
     """
-    policy, report = load_activated(
-        source, device=device, dtype=dtype, quantization=quantization, embodiment=embodiment
-    )
+    policy, report = load_activated(source, options)
     for warning in report.warnings:
         _LOG.warning("%s: %s", source, warning)
     return policy
 
 
-def load_activated(
-    source: Path | str,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    quantization: str = "none",
-    embodiment: Path | str | None = None,
-) -> tuple[ModelPolicy, ActivationReport]:
+def load_activated(source: Path | str, options: LoadOptions | None = None) -> tuple[ModelPolicy, ActivationReport]:
     """As `load_policy`, with what the gate saw: numbers, cost, and the runtime that the policy acts with."""
+    chosen = options or LoadOptions()
+    sampling = Sampling(temperature=chosen.temperature, seed=chosen.sampling_seed) if chosen.temperature else None
     folder = find(source)
-    pipeline = load_pipeline(folder, embodiment=embodiment)
-    model = load_model(folder, device=device, dtype=dtype, quantization=quantization)
+    pipeline = load_pipeline(folder, embodiment=chosen.embodiment)
+    how = {"device": chosen.device, "dtype": chosen.dtype, "quantization": chosen.quantization}
+    model = load_model(folder, **how, compile_passes=chosen.compile_passes)
     manifest = read_object(folder / MANIFEST_NAME) if (folder / MANIFEST_NAME).is_file() else {}
     report = activate(
         pipeline,
         model,
         golden=Golden.from_dict(manifest["golden"]) if "golden" in manifest else None,
-        runtime=describe_runtime(device=device, dtype=dtype, quantization=quantization),
+        runtime=describe_runtime(**how),
         made_with=manifest.get("versions"),
     )
-    return ModelPolicy(pipeline, model), report
+    return ModelPolicy(pipeline, model, sampling=sampling), report
 
 
 def describe_runtime(*, device: str, dtype: str, quantization: str) -> dict[str, str]:
@@ -103,8 +90,15 @@ def describe_runtime(*, device: str, dtype: str, quantization: str) -> dict[str,
     return {"device": name, "dtype": dtype, "quantization": quantization, **_versions()}
 
 
-def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", quantization: str = "none") -> MagmaModel:
-    """The network and processor of a folder in upstream's layout; it needs no manifest. Arguments as for `load_policy`.
+def load_model(
+    folder: Path,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    quantization: str = "none",
+    compile_passes: bool = False,
+) -> MagmaModel:
+    """The network and processor of a folder in upstream's layout; it needs no manifest. Arguments as in `LoadOptions`.
 
     Raises:
         CheckpointError: a file is missing or does not fit the others, or the network cannot be loaded in that form.
@@ -115,7 +109,8 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", qua
     quantize = make_quantizer(quantization, device=device, dtype=number)
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     processor = MagmaProcessor.load(folder, config)
-    return MagmaModel(load_network(folder, config, device=device, dtype=number, quantize=quantize), processor)
+    network = load_network(folder, config, device=device, dtype=number, quantize=quantize)
+    return MagmaModel(network, processor, compile_passes=compile_passes)
 
 
 def load_pipeline(folder: Path, *, embodiment: Path | str | None = None, verify: bool = True) -> Pipeline:

@@ -73,6 +73,11 @@ class ModelPolicy:
         """The contract that the pipeline decodes by."""
         return self.pipeline.contract
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the pipeline."""
+        return self.pipeline.fingerprint()
+
     def infer(self, observation: Observation) -> ActionChunk:
         """One action (action_horizon 1, as Magma predicts) for `observation`.
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 import json as json_format
 import sys
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magma_ros.errors import EnvError
-from magma_ros.policy import ModelPolicy, Policy
+from magma_ros.load_options import LoadOptions
+from magma_ros.policies import fingerprint_of, open_policy
+from magma_ros.policy import Policy
 from magma_ros.sim.evaluate import Evaluation, evaluate, make_env
-from magma_ros.sim.policies import find_checkpoint, load_checkpoint, load_policy
+from magma_ros.sim.policies import load_policy
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.suites import find_suite
+from magma_ros.sources import find
 
 EXIT_OK = 0
 EXIT_TRIAL_ERRORS = 1
 
 
-def evaluate_policy(  # noqa: PLR0913 - one flag each
+def evaluate_policy(
     *,
     suite: str = "bridge",
     task: str = "carrot_on_plate",
@@ -31,23 +37,21 @@ def evaluate_policy(  # noqa: PLR0913 - one flag each
     trials: int = 50,
     seed: int = 0,
     execution_horizon: int = 1,
-    device: str = "cpu",
-    dtype: str = "float32",
     json: Path | None = None,
+    options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Measure a policy's success rate in simulation; the last line of output holds the result.
 
     Args:
         suite: Set of tasks.
         task: Goal within the suite.
-        policy: expert, random, noop, the name of one of this project's checkpoints, a checkpoint folder, or the address
-            of a policy server (ws://host:port).
+        policy: expert, random, noop, a checkpoint (its name, folder or hub id), or the address of a policy server
+            (ws://host:port).
         trials: Number of seeded trials, at least 1.
         seed: First seed (trial i runs seed + i), and the seed of the random policy.
         execution_horizon: Actions of each chunk that are executed before the policy is asked again, at least 1.
-        device: Where the policy's network runs, as torch names it.
-        dtype: Of the network's weights, as torch names it.
         json: File for the statistics, every trial, commit, versions and device.
+        options: How a checkpoint is brought up.
 
     Returns:
         0, or 1 when a trial ended in an error.
@@ -58,7 +62,7 @@ def evaluate_policy(  # noqa: PLR0913 - one flag each
     goal = protocol.task(task)
     env = make_env(protocol, goal)
     try:
-        player = load_policy(policy, env, seed=seed, device=device, dtype=dtype)
+        player = load_policy(policy, env, seed=seed, options=options)
         started_s = time.perf_counter()
         with _progress() as progress:
             bar = progress.add_task(f"{policy} on {suite}/{task}", total=trials)
@@ -79,7 +83,7 @@ def evaluate_policy(  # noqa: PLR0913 - one flag each
             )
         wall_s = time.perf_counter() - started_s
         if json is not None:
-            _write_report(json, evaluation, player, device=device, wall_s=wall_s, horizon=execution_horizon)
+            _write_report(json, evaluation, player, options=options, wall_s=wall_s, horizon=execution_horizon)
         player.close()
     finally:
         env.close()
@@ -95,7 +99,7 @@ def collect_demos(
     workers: int = 2,
     policy: str = "expert",
     expert_share: float = 0.0,
-    device: str = "cpu",
+    options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Record demonstrations of the carrot task, labelled by the expert in every state; goes on where it stopped.
 
@@ -106,7 +110,7 @@ def collect_demos(
         workers: Processes.
         policy: Who acts: expert, or a checkpoint (its name or folder), whose mistakes the expert then corrects.
         expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
-        device: Where a checkpoint's network runs, as torch names it.
+        options: How a checkpoint is brought up.
 
     Returns:
         0.
@@ -115,7 +119,7 @@ def collect_demos(
         raise EnvError("expected at least 1 episode and worker, a seed of at least 0 and an expert share of 0 to 1")
     from magma_ros.sim.collect import CollectConfig, collect  # noqa: PLC0415 - needs MuJoCo
 
-    actor = None if policy == "expert" else partial(load_checkpoint, str(find_checkpoint(policy)), device=device)
+    actor = None if policy == "expert" else partial(open_policy, find(policy), options)
     config = CollectConfig(actor=actor, expert_share=expert_share)
     report = collect(output, num_episodes=episodes, first_seed=first_seed, config=config, workers=workers)
     print(
@@ -142,15 +146,15 @@ def _progress() -> Progress:
 
 
 def _write_report(
-    path: Path, evaluation: Evaluation, policy: Policy, *, device: str, wall_s: float, horizon: int
+    path: Path, evaluation: Evaluation, policy: Policy, *, options: LoadOptions, wall_s: float, horizon: int
 ) -> None:
-    fingerprint = policy.pipeline.fingerprint() if isinstance(policy, ModelPolicy) else None
     document = {
         **evaluation.to_dict(),
         "execution_horizon": horizon,
-        "fingerprint": fingerprint,
+        "fingerprint": fingerprint_of(policy) or None,
+        "options": asdict(options),
         "wall_s": round(wall_s, 3),
-        **provenance(device=device),
+        **provenance(device=options.device),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json_format.dumps(document, indent=2) + "\n", encoding="utf-8")

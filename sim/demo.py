@@ -24,14 +24,15 @@ from magma_ros.errors import EnvError, MagmaRosError
 from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
+from magma_ros.shared_files import shared_folders
 from magma_ros.sim.evaluate import Evaluation
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
-from magma_ros.sim.policies import find_checkpoint
 from magma_ros.sim.processes import Child, run_id
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.rollout import Outcome as Verdict
 from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.suites import BRIDGE
+from magma_ros.sources import find
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 _START_S = 60.0
@@ -77,19 +78,17 @@ def shared_file(name: str) -> Path:
     Raises:
         EnvError: it is in neither place.
     """
-    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    folders = [Path(__file__).resolve().parents[1]]
-    folders += [prefix / "share" / "magma_ros" for prefix in (*prefixes, Path(sys.prefix))]
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise EnvError(f"{name}: expected in one of {[str(folder) for folder in folders]}")
+    places = list(shared_folders(name))
+    for place in places:
+        if place.is_file():
+            return place
+    raise EnvError(f"{name}: expected in one of {[str(place) for place in places]}")
 
 
 @contextmanager
 def running_graph(options: DemoOptions) -> Iterator[tuple[Child, ...]]:
     """The two nodes; the policy ends first, so that the arm holds until it ends itself."""
-    checkpoint, parameters = find_checkpoint(options.checkpoint), shared_file("config/sim_wx250s.yaml")
+    checkpoint, parameters = find(options.checkpoint), shared_file("config/sim_wx250s.yaml")
     arm = ["-p", f"real_time_factor:={options.real_time_factor}", "-p", f"seed:={options.seed}"]
     policy = ["-p", f"checkpoint:={checkpoint}", "-p", "autostart:=true"]
     children: list[Child] = []

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from magma_ros.contract import ActionContract
-from magma_ros.errors import CheckpointError, ContractError, EnvError
+from magma_ros.errors import ContractError, EnvError
+from magma_ros.load_options import LoadOptions
+from magma_ros.policies import open_policy
 from magma_ros.policy import Policy
 from magma_ros.sim.env import Env
 from magma_ros.types import Action, ActionChunk, Observation
@@ -101,21 +99,19 @@ class NoopPolicy:
         """Nothing to release."""
 
 
-def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtype: str = "float32") -> Policy:
-    """The policy called `name`: `expert`, `random`, `noop`, a checkpoint's name or its folder, or a server's address.
+def load_policy(name: str, env: Env, *, seed: int = 0, options: LoadOptions | None = None) -> Policy:
+    """The policy called `name`: `expert`, `random`, `noop`, or what `policies.open_policy` knows.
 
     Args:
-        name: What is wanted; an address is `ws://host:port` or `wss://host:port`, see `connect`.
+        name: What is wanted.
         env: Where it will act; the scripted policies take its contract, the expert reads its state.
         seed: Of the random policy's generator.
-        device: Where a checkpoint's network runs, as torch names it.
-        dtype: Of its weights, as torch names it.
+        options: How a checkpoint is brought up.
 
     Raises:
-        CheckpointError: no such checkpoint, or it cannot be loaded.
         EnvError: no expert knows `env`.
         ContractError: its actions would mean another motion in `env`.
-        InvalidInputError, PolicyError: nobody serves a policy at the address.
+        MagmaRosError: it cannot be loaded or may not act, or nobody serves a policy at the address.
     """
     if name == "random":
         return RandomPolicy(env.contract, seed=seed)
@@ -123,60 +119,13 @@ def load_policy(name: str, env: Env, *, seed: int = 0, device: str = "cpu", dtyp
         return NoopPolicy(env.contract)
     if name == "expert":
         return ExpertPolicy(_expert(env), env.contract)
-    policy = connect(name) if is_address(name) else load_checkpoint(name, device=device, dtype=dtype)
+    policy = open_policy(name, options or LoadOptions())
     try:
         env.contract.require_same_motion(policy.contract, who=f"policy {name}")
     except ContractError:
         policy.close()
         raise
     return policy
-
-
-def is_address(name: str) -> bool:
-    """Whether `name` is that of a policy server."""
-    return name.startswith(("ws://", "wss://"))
-
-
-def connect(address: str) -> Policy:
-    """The policy behind the server at `address`; a token is taken from the environment variable MAGMA_ROS_TOKEN.
-
-    Raises:
-        InvalidInputError, PolicyError: nobody serves a policy there.
-    """
-    from magma_ros.remote.access import read_token  # noqa: PLC0415 - needs websockets
-    from magma_ros.remote.client import RemotePolicy  # noqa: PLC0415 - same
-
-    return RemotePolicy(address, token=read_token(None))
-
-
-def load_checkpoint(name: str, *, device: str = "cpu", dtype: str = "float32") -> Policy:
-    """The policy in the checkpoint `name`, see `find_checkpoint`; picklable with its arguments, for worker processes.
-
-    Raises:
-        CheckpointError: no such checkpoint, or it cannot be loaded.
-    """
-    folder = find_checkpoint(name)
-    from magma_ros import checkpoint  # noqa: PLC0415 - needs torch
-
-    return checkpoint.load_policy(folder, device=device, dtype=dtype)
-
-
-def find_checkpoint(name: str) -> Path:
-    """The folder of the checkpoint `name`: a path, or a name in this project's `checkpoints`.
-
-    Raises:
-        CheckpointError: there is none; names the checkpoints that are available.
-    """
-    if (Path(name) / "config.json").is_file():
-        return Path(name)
-    folders = list(_checkpoint_folders())
-    for folder in folders:
-        if Path(name).name == name and (folder / name / "config.json").is_file():
-            return folder / name
-    available = sorted({found.parent.name for folder in folders for found in folder.glob("*/config.json")})
-    raise CheckpointError(
-        f"no policy or checkpoint {name!r}: expected expert, random, noop, a checkpoint folder or one of {available}"
-    )
 
 
 def _expert(env: Env) -> Expert:
@@ -186,13 +135,6 @@ def _expert(env: Env) -> Expert:
     if not isinstance(env, BridgeEnv):
         raise EnvError(f"no scripted expert for {type(env).__name__}, available for BridgeEnv")
     return CarrotExpert(env)
-
-
-def _checkpoint_folders() -> Iterator[Path]:
-    yield Path(__file__).resolve().parents[1] / "checkpoints"  # a source checkout
-    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    for prefix in (*prefixes, sys.prefix):
-        yield Path(prefix) / "share" / "magma_ros" / "checkpoints"
 
 
 def _single(action: Action, observation: Observation) -> ActionChunk:

@@ -19,11 +19,11 @@ from magma_ros.checkpoint import load_activated, load_model, load_policy, save_c
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import ActivationError, CheckpointError
 from magma_ros.golden import Golden, Question, ask
+from magma_ros.load_options import LoadOptions
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.normalization import NormStats
 from magma_ros.pipeline import Pipeline
-from magma_ros.ros import policy_setup
-from magma_ros.sim import policies
+from magma_ros.policies import open_policy
 from magma_ros.types import ActionPrediction, ModelInput
 from tests.model.random_checkpoints import random_model
 
@@ -400,10 +400,9 @@ def test_magma_tiny_gives_its_golden_output() -> None:
     "load",
     [
         load_policy,
-        lambda folder: policies.load_checkpoint(str(folder)),
-        lambda folder: policy_setup.load_checkpoint(folder, device="cpu", dtype="float32"),
+        lambda folder: open_policy(folder, LoadOptions()),
     ],
-    ids=["checkpoint", "simulator", "node"],
+    ids=["checkpoint", "node and simulator"],
 )
 def test_nobody_gets_a_policy_past_the_gate(tmp_path: Path, load) -> None:
     """Simulator and node load a checkpoint the way everyone does, and are refused one that is blind."""
@@ -453,7 +452,7 @@ def test_the_report_says_what_the_policy_runs_with(tmp_path: Path) -> None:
     """Precision, device, quantisation and the versions of everything that computes; another version is a warning."""
     make_nano(tmp_path)
     edit_manifest(tmp_path, lambda manifest: manifest["versions"].update(torch="2.6.0"))
-    _, report = load_activated(tmp_path, dtype="bfloat16", quantization="int8")
+    _, report = load_activated(tmp_path, LoadOptions(dtype="bfloat16", quantization="int8"))
     expected = {"device": "cpu", "dtype": "bfloat16", "quantization": "int8", "torch": torch.__version__}
     assert expected.items() <= dict(report.runtime).items()
     assert {"python", "transformers", "tokenizers", "safetensors", "numpy"} <= set(report.runtime)

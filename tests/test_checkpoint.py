@@ -11,6 +11,7 @@ import pytest
 from magma_ros import checkpoint, embodiments
 from magma_ros.checkpoint import load_policy
 from magma_ros.errors import CheckpointError, ContractError, NormalizationError
+from magma_ros.load_options import LoadOptions
 from magma_ros.types import Observation
 from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
 
@@ -78,7 +79,7 @@ def test_a_folder_without_a_manifest_or_no_folder_is_refused(tmp_path: Path) -> 
 def test_an_unknown_dtype_is_refused(tmp_path: Path) -> None:
     """The message lists the dtypes there are."""
     with pytest.raises(CheckpointError, match="bfloat16"):
-        load_policy(write_random_checkpoint(tmp_path), dtype="int3")
+        load_policy(write_random_checkpoint(tmp_path), LoadOptions(dtype="int3"))
 
 
 def write_upstream_folder(folder: Path, **config: object) -> Path:
@@ -103,7 +104,7 @@ def write_embodiment(path: Path, folder: Path, **changes: object) -> Path:
 def test_a_folder_in_upstreams_layout_acts_by_an_embodiment(tmp_path: Path) -> None:
     """Without a manifest, the named robot's contract and statistics decide what the tokens mean."""
     folder = write_upstream_folder(tmp_path)
-    policy = load_policy(folder, embodiment="bridge_widowx")
+    policy = load_policy(folder, LoadOptions(embodiment="bridge_widowx"))
     given = embodiments.load("bridge_widowx")
     assert given.contract == policy.contract
     assert given.norm_stats == policy.pipeline.config.norm_stats
@@ -114,7 +115,7 @@ def test_a_folder_in_upstreams_layout_acts_by_an_embodiment(tmp_path: Path) -> N
     ):
         load_policy(folder)
     with pytest.raises(ContractError, match="'franka'"):
-        load_policy(folder, embodiment="franka")
+        load_policy(folder, LoadOptions(embodiment="franka"))
 
 
 @pytest.mark.parametrize(("stated", "count"), [({}, 1), ({"mm_use_image_start_end": False}, 0)])
@@ -162,6 +163,6 @@ def test_statistics_that_a_fine_tuned_folder_carries_must_be_the_embodiments(tmp
 def test_a_policy_loads_quantised(tmp_path: Path, quantization: str, largest_bins: int) -> None:
     """The policy of a random checkpoint in int8 acts within a few bins of the one that is not quantised."""
     folder = write_random_checkpoint(tmp_path)
-    whole = load_policy(folder, dtype="bfloat16").infer(observation())
-    light = load_policy(folder, dtype="bfloat16", quantization=quantization).infer(observation())
+    whole = load_policy(folder, LoadOptions(dtype="bfloat16")).infer(observation())
+    light = load_policy(folder, LoadOptions(dtype="bfloat16", quantization=quantization)).infer(observation())
     assert np.abs(whole.tokens - light.tokens).max() <= largest_bins

@@ -96,6 +96,11 @@ class RemotePolicy:
         return self.handshake.contract
 
     @property
+    def fingerprint(self) -> str:
+        """Of the pipeline that the server's policy acts by; it stays the same too."""
+        return self.handshake.fingerprint
+
+    @property
     def handshake(self) -> Handshake:
         """What the server said about itself when it was first reached."""
         assert self._handshake is not None  # the constructor raises otherwise

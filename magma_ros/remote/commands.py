@@ -11,18 +11,16 @@ from typing import Annotated
 
 import tyro
 
+from magma_ros.load_options import LoadOptions
 from magma_ros.remote.access import Access, load_certificate, read_token
 from magma_ros.remote.server import PolicyServer, ServerSettings
 
 
-def serve_checkpoint(  # noqa: PLR0913 - one flag each
+def serve_checkpoint(
     checkpoint: Annotated[str, tyro.conf.Positional],
     *,
     settings: Annotated[ServerSettings, tyro.conf.arg(name="")] = ServerSettings(),  # noqa: B008 - frozen
-    device: str = "cpu",
-    dtype: str = "float32",
-    quantization: str = "none",
-    embodiment: str | None = None,
+    options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
     token_file: Path | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
@@ -30,12 +28,9 @@ def serve_checkpoint(  # noqa: PLR0913 - one flag each
     """Serve a checkpoint's policy over a WebSocket until SIGINT or SIGTERM, in the protocol of openpi-client.
 
     Args:
-        checkpoint: Folder of the checkpoint, or its id on the hub.
+        checkpoint: Folder of the checkpoint, its name, or its id on the hub.
         settings: Address and limits.
-        device: Where the network runs, as torch names it.
-        dtype: Of its weights, as torch names it.
-        quantization: none, or how its linear layers are stored: int8, int4 or nf4.
-        embodiment: Name or JSON file of what the actions mean, for a checkpoint that does not say.
+        options: How the checkpoint is brought up.
         token_file: File with the token that clients must know; else the environment variable MAGMA_ROS_TOKEN.
         certificate: TLS certificate chain, PEM.
         key: Its private key, PEM, not encrypted.
@@ -46,7 +41,7 @@ def serve_checkpoint(  # noqa: PLR0913 - one flag each
     access.require_safe(settings.host)  # before the minutes that loading may take
     from magma_ros.checkpoint import load_policy  # noqa: PLC0415 - needs torch
 
-    policy = load_policy(checkpoint, device=device, dtype=dtype, quantization=quantization, embodiment=embodiment)
+    policy = load_policy(checkpoint, options)
     fingerprint = policy.pipeline.fingerprint()
     name = Path(checkpoint).resolve().name
     server = PolicyServer(policy, name=name, fingerprint=fingerprint, settings=settings, access=access)

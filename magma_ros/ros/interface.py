@@ -116,9 +116,15 @@ POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE)
 ARM_SERVICES = (RESET_WORLD,)
 
 POLICY_PARAMETERS = (
-    Parameter("checkpoint", "", "checkpoint folder, read when the node is configured"),
+    Parameter("checkpoint", "", "folder, name or hub id of a checkpoint, or ws:// address of a policy server"),
     Parameter("device", "cpu", "torch device that the model runs on, such as cpu or cuda:0"),
     Parameter("dtype", "float32", "number type of the weights: float32, bfloat16 or float16"),
+    Parameter("quantization", "none", "how the Llama's linear layers are stored: none, int8, int4 or nf4"),
+    Parameter("embodiment", "", "name or file of what the actions mean, for a checkpoint that does not say"),
+    Parameter("compile_passes", default=False, meaning="compile the runs over action tokens; the first takes longer"),
+    Parameter("temperature", 0.0, "draw action tokens at this temperature; 0 takes the best", minimum=0.0, maximum=5.0),
+    Parameter("sampling_seed", 0, "of the draws", minimum=0),
+    Parameter("deadline_s", 5.0, "longest wait for the answer of a policy server [s]", minimum=0.05, maximum=60.0),
     Parameter(
         "autostart",
         default=False,

@@ -10,12 +10,13 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import Image, JointState
 
 from magma_ros.errors import MagmaRosError, PolicyError
+from magma_ros.policies import open_policy
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.goal import Ending, Outcome
 from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
 from magma_ros.ros.instruction_server import InstructionServer
 from magma_ros.ros.parameters import declare, refuse_changes, values
-from magma_ros.ros.policy_setup import LoadPolicy, Setup, build, load_checkpoint
+from magma_ros.ros.policy_setup import LoadPolicy, Setup, build
 from magma_ros.ros.spin import run
 from magma_ros.ros.status import StatusReporter
 from magma_ros.types import SafeAction, Stop, StopReason
@@ -27,7 +28,7 @@ _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAIL
 class PolicyNode(LifecycleNode):
     """Loads on configure, commands only while active, and holds the arm by sending nothing."""
 
-    def __init__(self, *, load: LoadPolicy = load_checkpoint) -> None:
+    def __init__(self, *, load: LoadPolicy = open_policy) -> None:
         """Declare the graph; with the parameter `autostart`, configure and activate too.
 
         Raises:

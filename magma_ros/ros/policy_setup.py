@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ import numpy as np
 from magma_ros.contract import ActionContract
 from magma_ros.controller import Controller
 from magma_ros.errors import CheckpointError, ContractError
-from magma_ros.policy import ModelPolicy, Policy
+from magma_ros.load_options import LoadOptions
+from magma_ros.policies import fingerprint_of, is_address
+from magma_ros.policy import Policy
 from magma_ros.prompts import clean_instruction
 from magma_ros.ros.conversions import GripperJoint
 from magma_ros.ros.observing import Observer
 from magma_ros.safety import SafetyLimits
 from magma_ros.types import Observation
 
-LoadPolicy = Callable[..., Policy]
-"""Called as `load(folder, device=..., dtype=...)`."""
+LoadPolicy = Callable[[str, LoadOptions, float], Policy]
+"""Such as `policies.open_policy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Setup:
         policy: What infers; closed when the node is cleaned up.
         controller: Ticks it; used on one thread only.
         observer: Turns messages into what the policy sees.
-        checkpoint: Name of the checkpoint's folder.
+        checkpoint: Name of the checkpoint's folder, or the address of its server.
         fingerprint: Of its pipeline; empty for a policy without one.
         max_observation_age_s: Oldest picture that may still move the arm [s].
     """
@@ -44,32 +46,23 @@ class Setup:
     max_observation_age_s: float
 
 
-def load_checkpoint(folder: Path, *, device: str, dtype: str) -> Policy:
-    """The policy in a checkpoint folder.
-
-    Raises:
-        MagmaRosError: it cannot be loaded.
-    """
-    from magma_ros.checkpoint import load_policy  # noqa: PLC0415  torch takes seconds; an unconfigured node has no use for it
-
-    return load_policy(folder, device=device, dtype=dtype)
-
-
 def build(parameters: Mapping[str, Any], *, load: LoadPolicy) -> Setup:
-    """Load the checkpoint and let it infer once on a black picture, so that the first real step is not the slow one.
+    """Open the policy and let it infer once on a black picture, so that the first real step is not the slow one.
 
     Raises:
-        CheckpointError: no checkpoint is named, or it cannot be loaded.
+        CheckpointError: no checkpoint is named, it cannot be loaded, or may not act.
         InvalidInputError: the parameter `instruction` cannot be used.
         ContractError: it wants more than one camera, or the limits do not fit its contract.
         MagmaRosError: the first inference failed.
     """
-    folder = Path(parameters["checkpoint"]).expanduser()
-    if not parameters["checkpoint"] or not folder.is_dir():
-        raise CheckpointError(f"parameter checkpoint: expected a checkpoint folder, got {parameters['checkpoint']!r}")
+    name = str(parameters["checkpoint"])
+    if not name:
+        raise CheckpointError(
+            "parameter checkpoint: expected a folder, a name, a hub id or a server's address, got none"
+        )
     if parameters["instruction"]:
         clean_instruction(parameters["instruction"])
-    policy = load(folder, device=parameters["device"], dtype=parameters["dtype"])
+    policy = load(name, load_options(parameters), parameters["deadline_s"])
     contract = policy.contract
     if len(contract.cameras) != 1:
         names = [camera.name for camera in contract.cameras]
@@ -88,10 +81,16 @@ def build(parameters: Mapping[str, Any], *, load: LoadPolicy) -> Setup:
             frame=contract.frame,
             max_proprio_lag_s=parameters["max_observation_age_s"],
         ),
-        checkpoint=folder.resolve().name,
-        fingerprint=policy.pipeline.fingerprint() if isinstance(policy, ModelPolicy) else "",
+        checkpoint=name.rstrip("/") if is_address(name) else Path(name).expanduser().resolve().name,
+        fingerprint=fingerprint_of(policy),
         max_observation_age_s=parameters["max_observation_age_s"],
     )
+
+
+def load_options(parameters: Mapping[str, Any]) -> LoadOptions:
+    """The options that the parameters of the same names ask for; an empty text is no embodiment."""
+    chosen = {field.name: parameters[field.name] for field in fields(LoadOptions)}
+    return LoadOptions(**{**chosen, "embodiment": chosen["embodiment"] or None})
 
 
 def safety_limits(parameters: Mapping[str, Any], contract: ActionContract) -> SafetyLimits:

@@ -8,13 +8,13 @@ import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
+from magma_ros.checkpoint import load_policy
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.dataset import sample_of
 from magma_ros.finetune.train import TrainConfig, train, write_tiny_architecture
 from magma_ros.pipeline import Pipeline
 from magma_ros.ros.conversions import action_from_message, action_message, image_message, time_message
 from magma_ros.ros.observing import Observer
-from magma_ros.ros.policy_setup import load_checkpoint
 from magma_ros.types import Observation
 from tests.model.random_checkpoints import NANO
 
@@ -27,7 +27,7 @@ def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_fo
     """
     write_tiny_architecture(tmp_path / "checkpoint", NANO, instructions=["move with the light"])
     folder = train(TrainConfig(data=(episodes_folder,), output=tmp_path, num_steps=1, batch_size=8, autocast=False))
-    served = load_checkpoint(folder, device="cpu", dtype="float32").pipeline
+    served = load_policy(folder).pipeline
     episode = EpisodeDataset(episodes_folder).read(4)
     for step in range(len(episode)):
         trained = sample_of(Pipeline.load(folder), episode, step)

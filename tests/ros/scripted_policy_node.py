@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -52,7 +53,8 @@ class ScriptedPolicy:
         pass
 
 
-def load(folder, *, device, dtype):
+def load(name, _options, _deadline_s):
+    folder = Path(name)
     script = folder / "script.json"
     if not script.is_file():
         raise CheckpointError(f"{folder}: expected script.json, found {sorted(p.name for p in folder.iterdir())}")

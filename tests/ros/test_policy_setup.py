@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ import yaml
 
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import CheckpointError, ContractError, InvalidInputError, PolicyError
+from magma_ros.load_options import LoadOptions
+from magma_ros.policies import open_policy
 from magma_ros.ros import interface
-from magma_ros.ros.policy_setup import build, load_checkpoint, safety_limits
+from magma_ros.ros.policy_setup import build, load_options, safety_limits
 from magma_ros.sim.suites import BRIDGE_LIMITS
 from magma_ros.types import ActionChunk
 from tests import examples
@@ -44,42 +47,50 @@ def parameters(tmp_path):
 
 
 def test_the_policy_is_warm_when_the_node_is_configured(parameters, tmp_path):
-    """Building loads the named folder with the asked device and dtype, and asks the policy once."""
+    """Building opens the named checkpoint with the asked options, and asks the policy once."""
     policy, asked = StillPolicy("image"), []
-    made = build(parameters, load=lambda folder, **options: asked.append((folder, options)) or policy)
-    assert asked == [(tmp_path, {"device": "cpu", "dtype": "float32"})]
+    made = build(parameters | {"dtype": "bfloat16"}, load=lambda *wanted: asked.append(wanted) or policy)
+    assert asked == [(str(tmp_path), LoadOptions(dtype="bfloat16"), 5.0)]
     assert (made.policy, made.checkpoint, policy.num_asked) == (policy, tmp_path.name, 1)
 
 
-@pytest.mark.parametrize("folder", ["", "/nowhere/at/all"])
-def test_a_checkpoint_must_be_named_and_there(parameters, folder):
-    """No name and no folder are refused before anything is loaded."""
+def test_a_checkpoint_must_be_named(parameters):
+    """Without a name nothing is loaded."""
     with pytest.raises(CheckpointError, match="checkpoint"):
-        build(parameters | {"checkpoint": folder}, load=lambda *_, **__: pytest.fail("loaded"))
+        build(parameters | {"checkpoint": ""}, load=lambda *_: pytest.fail("loaded"))
 
 
-def test_an_empty_folder_is_no_checkpoint(tmp_path):
-    """The real loader refuses it with an error that names the folder."""
-    with pytest.raises(CheckpointError, match=tmp_path.name):
-        load_checkpoint(tmp_path, device="cpu", dtype="float32")
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "."])
+def test_what_is_no_checkpoint_is_refused(parameters, name, tmp_path, monkeypatch):
+    """A folder that is not there, and one that holds no checkpoint, are refused by the real loader."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError):
+        build(parameters | {"checkpoint": name}, load=open_policy)
+
+
+def test_every_option_of_loading_is_a_parameter(parameters):
+    """Each field of LoadOptions is read from the parameter of its name; the defaults are the same."""
+    assert LoadOptions() == load_options(parameters)
+    others = LoadOptions("cuda:1", "bfloat16", "int8", "bridge_widowx", True, 0.7, 3)  # noqa: FBT003
+    assert others == load_options(parameters | dataclasses.asdict(others))
 
 
 def test_a_policy_for_two_cameras_is_refused(parameters):
     """This node feeds one picture; a checkpoint that wants two is named with its cameras."""
     with pytest.raises(ContractError, match="wrist"):
-        build(parameters, load=lambda *_, **__: StillPolicy("image", "wrist"))
+        build(parameters, load=lambda *_: StillPolicy("image", "wrist"))
 
 
 def test_a_policy_that_does_not_answer_is_refused(parameters):
     """A failing first inference fails the configuration."""
     with pytest.raises(PolicyError, match="told to fail"):
-        build(parameters, load=lambda *_, **__: StillPolicy("image", fails=True))
+        build(parameters, load=lambda *_: StillPolicy("image", fails=True))
 
 
 def test_an_instruction_that_cannot_be_used_is_refused_at_once(parameters):
     """The parameter `instruction` is checked before the checkpoint is loaded."""
     with pytest.raises(InvalidInputError, match="instruction"):
-        build(parameters | {"instruction": "two\nlines"}, load=lambda *_, **__: pytest.fail("loaded"))
+        build(parameters | {"instruction": "two\nlines"}, load=lambda *_: pytest.fail("loaded"))
 
 
 def test_limits_left_at_zero_are_those_of_the_contract(parameters):

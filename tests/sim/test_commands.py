@@ -48,7 +48,7 @@ def test_collect_writes_a_dataset_that_verifies(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["eval", "--policy", "nobody", "--trials", "1"], "no policy or checkpoint 'nobody'"),
+        (["eval", "--policy", "nobody", "--trials", "1"], "checkpoint 'nobody': expected a checkpoint folder"),
         (["eval", "--suite", "nowhere"], "no suite 'nowhere', available ['bridge']"),
         (["eval", "--task", "fly"], "no task 'fly'"),
         (["eval", "--policy", "noop", "--trials", "0"], "at least 1 trial"),

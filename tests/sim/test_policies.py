@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from magma_ros.errors import CheckpointError, EnvError
-from magma_ros.sim.policies import NoopPolicy, RandomPolicy, find_checkpoint, load_policy
+from magma_ros.errors import EnvError
+from magma_ros.sim.policies import NoopPolicy, RandomPolicy, load_policy
 from tests.examples import CONTRACT, make_observation
 from tests.sim.toy_env import ToyEnv
 
@@ -54,27 +52,3 @@ def test_no_expert_knows_the_toy_world() -> None:
     """An environment without an expert is named."""
     with pytest.raises(EnvError, match="ToyEnv"):
         load_policy("expert", ToyEnv())
-
-
-def test_checkpoint_is_found_by_folder_or_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder is itself; a name is looked for in the installed share folders."""
-    folder = tmp_path / "share" / "magma_ros" / "checkpoints" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    assert find_checkpoint(str(folder)) == folder
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    assert find_checkpoint("mine") == folder
-
-
-@pytest.mark.parametrize("name", ["nothing-here", "", "../mine", "/absent"])
-def test_unknown_checkpoint_names_the_available_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """What is not there raises and says what is."""
-    folder = tmp_path / "share" / "magma_ros" / "checkpoints" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckpointError, match="mine"):
-        find_checkpoint(name)
