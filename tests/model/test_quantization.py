@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from magma_ros.checkpoint import load_model
 from magma_ros.errors import CheckpointError
 from magma_ros.model.quantization import FUSED_ROWS, Int4Linear, Int8Linear, make_quantizer
 from magma_ros.model.tiny import TinySize
+from magma_ros.prompts import robot_action_prompt
+from magma_ros.types import ModelInput
 from tests.model.random_checkpoints import write_random_checkpoint
 
 WIDE = TinySize(
@@ -87,6 +90,19 @@ def test_only_the_llamas_linear_layers_are_quantised(tmp_path: Path, quantizatio
     assert {n for n in whole.state_dict() if not ("language_model" in n and n.endswith("_proj.weight"))} == set(kept)
     before, after = (sum(v.nbytes for v in n.state_dict().values()) for n in (whole, light))
     assert before - 2 * blocks < after <= before - 2 * blocks + blocks * bits / 8
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int4"])
+def test_a_draft_changes_no_token_of_a_quantised_network(tmp_path: Path, quantization: str) -> None:
+    """Whatever is proposed, a quantised network chooses what it would have chosen alone."""
+    model = load_model(write_random_checkpoint(tmp_path, size=WIDE), dtype="bfloat16", quantization=quantization)
+    draw = np.random.default_rng(0)
+    prompt = robot_action_prompt("put carrot on plate", use_image_start_end=True)
+    for _ in range(5):
+        item = ModelInput((draw.integers(0, 256, (64, 64, 3), dtype=np.uint8),), prompt)
+        alone = model.generate_actions([item])
+        drafts = [alone.tokens, draw.integers(320, 576, (1, 7))]
+        assert all(np.array_equal(alone.tokens, model.generate_actions([item], draft=d).tokens) for d in drafts)
 
 
 @pytest.mark.parametrize(
