@@ -7,6 +7,7 @@ intervals, so the two lowest ids both mean the uppermost interval (the rule of O
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +53,7 @@ class ActionTokenizer:
             raise InvalidInputError(f"expected shape (7,) or (n, 7), got {numbers.shape}")
         if not np.isfinite(numbers).all():
             raise InvalidInputError(f"expected finite numbers, got {numbers.tolist()}")
-        bins = np.digitize(np.clip(numbers, -1.0, 1.0), self._edges())
+        bins = np.digitize(np.clip(numbers, -1.0, 1.0), _edges(self.num_bins))
         return np.asarray(self.base_vocab_size - bins, dtype=np.int64)
 
     def decode(self, ids: ArrayLike) -> FloatArray:
@@ -72,9 +73,20 @@ class ActionTokenizer:
 
     def centres(self) -> FloatArray:
         """The normalized number that each action id means, from `first_id` up, shape (num_bins,); they descend."""
-        edges = self._edges()
-        centres = ((edges[:-1] + edges[1:]) / 2.0)[::-1]
-        return np.concatenate([centres[:1], centres])
+        return _centres(self.num_bins)
 
-    def _edges(self) -> FloatArray:
-        return np.linspace(-1.0, 1.0, self.num_bins)
+
+@lru_cache
+def _edges(num_bins: int) -> FloatArray:
+    edges = np.linspace(-1.0, 1.0, num_bins)
+    edges.setflags(write=False)
+    return edges
+
+
+@lru_cache
+def _centres(num_bins: int) -> FloatArray:
+    edges = _edges(num_bins)
+    centres = ((edges[:-1] + edges[1:]) / 2.0)[::-1]
+    both_lowest = np.concatenate([centres[:1], centres])
+    both_lowest.setflags(write=False)
+    return both_lowest

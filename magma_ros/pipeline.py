@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +73,7 @@ class Pipeline:
     def __init__(self, config: PipelineConfig) -> None:
         self.config = config
         self.tokenizer = ActionTokenizer(config.base_vocab_size)
+        self._prompt = lru_cache(maxsize=64)(self._render)  # an instruction is asked about many pictures
 
     @property
     def contract(self) -> ActionContract:
@@ -97,8 +98,10 @@ class Pipeline:
         """
         return self.tokenizer.encode(self.config.norm_stats.normalize(to_model_numbers(action, self.contract)))
 
-    def decode(self, tokens: ArrayLike, *, stamp_s: float) -> ActionChunk:
+    def decode(self, tokens: ArrayLike, *, stamp_s: float, entropy_nats: ArrayLike | None = None) -> ActionChunk:
         """The actions that `tokens`, shape (action_horizon, 7), name; `stamp_s` is the observation's.
+
+        `entropy_nats`, of the same shape, goes along.
 
         Raises:
             ActionDecodeError: anything but whole actions made of action tokens.
@@ -106,7 +109,8 @@ class Pipeline:
         ids = np.atleast_2d(np.asarray(tokens))
         numbers = self.config.norm_stats.unnormalize(self.tokenizer.decode(ids))
         rows = from_model_numbers(numbers, self.contract)
-        return ActionChunk(actions=rows, frame=self.contract.frame, stamp_s=stamp_s, tokens=ids)
+        entropy = np.empty((0, ids.shape[1])) if entropy_nats is None else np.atleast_2d(np.asarray(entropy_nats))
+        return ActionChunk(rows, self.contract.frame, stamp_s, tokens=ids, entropy_nats=entropy)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over everything that changes the model's input or the decoded action."""
@@ -195,7 +199,7 @@ class Pipeline:
             )
         return pictures
 
-    def _prompt(self, instruction: str) -> str:
+    def _render(self, instruction: str) -> str:
         return prompts.robot_action_prompt(
             prompts.clean_instruction(instruction, lowercase=self.config.lowercase_instruction),
             use_image_start_end=self.config.use_image_start_end,

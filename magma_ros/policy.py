@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -108,5 +107,4 @@ class ModelPolicy:
         """Nothing to release: the model belongs to whoever built it."""
 
     def _decode(self, prediction: ActionPrediction, row: int, *, stamp_s: float) -> ActionChunk:
-        chunk = self.pipeline.decode(prediction.tokens[row], stamp_s=stamp_s)
-        return replace(chunk, entropy_nats=prediction.entropy_nats[row : row + 1])
+        return self.pipeline.decode(prediction.tokens[row], stamp_s=stamp_s, entropy_nats=prediction.entropy_nats[row])

@@ -28,9 +28,13 @@ END_OF_TURN = "<|eot_id|>"
 """Ends the assistant's turn, after the seven action ids."""
 
 
+Grids = tuple[tuple[int, int], ...]
+"""(rows, columns) in crops of each picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelBatch:
-    """What the network takes.
+    """What the network takes; batches of the same texts share their tensors, which nobody changes.
 
     Attributes:
         ids: Token ids with every picture written out in full, shape (B, L) int64; padded on the left.
@@ -61,6 +65,7 @@ class ModelBatch:
         return replace(self, ids=ids, attention_mask=mask, pixels=pixels)
 
 
+@lru_cache(maxsize=64)
 def choose_grid(width_px: int, height_px: int, *, num_crops: int, base_img_size: int) -> tuple[int, int]:
     """(rows, columns) of crops for a picture: most effective pixels, then least waste, then the first candidate."""
     best, best_score = (1, 1), (-1, 0)
@@ -103,7 +108,7 @@ class MagmaProcessor:
         self.tokenizer = tokenizer
         self.image_config = image_config
         self._config = config
-        self._tokens_of = lru_cache(maxsize=64)(self._encode_text)
+        self._laid_out = lru_cache(maxsize=64)(self._lay_out)  # an instruction is asked about many pictures
         end_of_turn = tokenizer.token_to_id(END_OF_TURN)
         if end_of_turn is None:
             raise CheckpointError(f"tokenizer: expected the special token {END_OF_TURN}, found none")
@@ -123,7 +128,11 @@ class MagmaProcessor:
         if not path.is_file():
             raise CheckpointError(f"{path}: expected the tokenizer of the checkpoint, found no file")
         image_config = ImageConfig.from_dict(read_object(folder / "preprocessor_config.json"))
-        return cls(Tokenizer.from_file(str(path)), image_config, config)
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise CheckpointError(f"{path}: expected a tokenizer: {error}") from error
+        return cls(tokenizer, image_config, config)
 
     def num_image_tokens(self, rows: int, columns: int) -> int:
         """Tokens of a picture of rows by columns crops: its features and a separator after each feature row."""
@@ -139,14 +148,12 @@ class MagmaProcessor:
         if not inputs:
             raise InvalidInputError("expected at least one model input, got none")
         crops: list[Tensor] = []
-        grids: list[tuple[int, int]] = []
-        rows: list[list[int]] = []
+        texts: list[tuple[str, Grids]] = []
         for item in inputs:
             new = [image_to_crops(image, self.image_config) for image in item.images]
             crops += [crop for crop, _ in new]
-            grids += [grid for _, grid in new]
-            rows.append(self.token_ids(item.prompt, [grid for _, grid in new]))
-        return self._assemble(rows, crops, grids)
+            texts.append((item.prompt, tuple(grid for _, grid in new)))
+        return replace(self._laid_out(tuple(texts)), pixels=self._joined(crops))
 
     def from_upstream(
         self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, image_sizes: Tensor
@@ -184,17 +191,23 @@ class MagmaProcessor:
             crops.append(row_pixels[:num_crops].float())
             grids += row_grids
             rows.append(self._write_out(row_ids[row_mask.bool()].tolist(), row_grids))
-        return self._assemble(rows, crops, grids)
+        return replace(self._without_pixels(rows, grids), pixels=self._joined(crops))
 
-    def _assemble(
-        self, rows: Sequence[Sequence[int]], crops: Sequence[Tensor], grids: Sequence[tuple[int, int]]
-    ) -> ModelBatch:
-        ids, mask = _pad_left(rows, self._config.pad_token_id)
-        side = self.image_config.base_img_size
-        pixels = crops[0] if len(crops) == 1 else torch.cat([torch.zeros(0, 3, side, side), *crops])
+    def _lay_out(self, texts: tuple[tuple[str, Grids], ...]) -> ModelBatch:
+        rows = [self.token_ids(prompt, grids) for prompt, grids in texts]
+        return self._without_pixels(rows, [grid for _, grids in texts for grid in grids])
+
+    def _without_pixels(self, rows: Sequence[Sequence[int]], grids: Sequence[tuple[int, int]]) -> ModelBatch:
+        longest, pad = max(len(row) for row in rows), self._config.pad_token_id
+        ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows])
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
         heads = {_head(row, self._config.image_token_id) for row in rows}
         sizes = torch.tensor(grids, dtype=torch.int64).reshape(-1, 2)
-        return ModelBatch(ids, mask, pixels, sizes, head=heads.pop() if len(heads) == 1 else ())
+        return ModelBatch(ids, mask, self._joined([]), sizes, head=heads.pop() if len(heads) == 1 else ())
+
+    def _joined(self, crops: Sequence[Tensor]) -> Tensor:
+        side = self.image_config.base_img_size
+        return crops[0] if len(crops) == 1 else torch.cat([torch.zeros(0, 3, side, side), *crops])
 
     def token_ids(self, prompt: str, grids: Sequence[tuple[int, int]]) -> list[int]:
         """The ids of `prompt`, each image placeholder repeated once per token of its picture.
@@ -202,7 +215,7 @@ class MagmaProcessor:
         Raises:
             InvalidInputError: another number of placeholders than of pictures.
         """
-        return self._write_out(self._tokens_of(prompt), grids)
+        return self._write_out(self.tokenizer.encode(prompt, add_special_tokens=True).ids, grids)
 
     def _write_out(self, tokens: Sequence[int], grids: Sequence[tuple[int, int]]) -> list[int]:
         """`tokens` with each placeholder repeated, unless they were written out before."""
@@ -215,19 +228,6 @@ class MagmaProcessor:
             raise InvalidInputError(f"prompt: {placeholders} image placeholders for {len(grids)} pictures")
         remaining = iter(counts)
         return [t for token in tokens for t in ([image] * next(remaining) if token == image else [token])]
-
-    def _encode_text(self, prompt: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(prompt, add_special_tokens=True).ids)
-
-
-def _pad_left(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    longest = max(len(row) for row in rows)
-    ids = torch.full((len(rows), longest), pad_id, dtype=torch.int64)
-    mask = torch.zeros(len(rows), longest, dtype=torch.int64)
-    for index, row in enumerate(rows):
-        ids[index, longest - len(row) :] = torch.tensor(row, dtype=torch.int64)
-        mask[index, longest - len(row) :] = 1
-    return ids, mask
 
 
 def _head(row: Sequence[int], image_token_id: int) -> tuple[int, ...]:

@@ -155,6 +155,15 @@ def test_no_text_becomes_an_action_token(processor: MagmaProcessor, text: str) -
     assert not any(base - 256 <= token < base for token in ids)
 
 
+def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
+    """A file that is no tokenizer is a checkpoint error that names it."""
+    write_random_checkpoint(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"model": 3}')
+    config = MagmaConfig.from_dict(read_object(tmp_path / "config.json"))
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: expected a tokenizer"):
+        MagmaProcessor.load(tmp_path, config)
+
+
 def test_a_tokenizer_of_another_size_is_refused(tmp_path: Path) -> None:
     """The base vocabulary decides the action ids, so a tokenizer that does not fit config.json is an error."""
     write_random_checkpoint(tmp_path)
