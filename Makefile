@@ -29,8 +29,9 @@ check: setup ## format, lint, types, import layers
 	$(BIN)/mypy tools benchmarks setup.py
 	cd build/python && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-logo
 
-bench: setup ## measure; prints figures, changes nothing
-	@$(BIN)/python benchmarks/bridge_env.py $(ARGS)
+BENCHMARKS ?= bridge_env inference drafts wire
+bench: setup ## measure, on an idle machine; BENCHMARKS=inference ARGS="--steps 100" picks one
+	@for name in $(BENCHMARKS); do echo "# $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS) || exit; done
 
 format: setup ## rewrite the code in the house format
 	$(BIN)/ruff format

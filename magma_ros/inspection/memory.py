@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from magma_ros.model.cache import whole_steps
+from magma_ros.model.decoding import NUM_ACTION_TOKENS
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.quantization import INT4_GROUP
-
-_SLOT_STEP = 64
-"""Slots of a cache come in multiples of this (`model/cache.py`)."""
 
 _FORMS: Mapping[str, tuple[int, float | None, float]] = {
     "float32": (4, None, 0.0),
@@ -63,7 +62,7 @@ def plan_memory(network: MagmaNetwork, *, num_prompt_tokens: int, devices: Mappi
     num_rows = sum(layer.out_features for layer in layers)
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     text = network.config.text
-    num_slots = -(-(num_prompt_tokens + 7) // _SLOT_STEP) * _SLOT_STEP
+    num_slots = whole_steps(num_prompt_tokens + NUM_ACTION_TOKENS)
     num_heads = text.num_key_value_heads or text.num_attention_heads
     width = text.head_dim or text.hidden_size // text.num_attention_heads
     numbers_per_slot = 2 * text.num_hidden_layers * num_heads * width

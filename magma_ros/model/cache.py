@@ -10,12 +10,17 @@ _SLOT_STEP = 64
 """Numbers of slots are multiples of this, so that prompts of nearly one length share an allocation and a graph."""
 
 
+def whole_steps(num_slots: int) -> int:
+    """Slots that are allocated where `num_slots` are needed."""
+    return -(-num_slots // _SLOT_STEP) * _SLOT_STEP
+
+
 class KeyValueCache:
     """One tensor of keys and one of values per layer, shape (B, heads, slots, head width)."""
 
     def __init__(self, config: LlamaConfig, *, batch_size: int, num_slots: int, like: Tensor) -> None:
         """Allocate slots for `batch_size` rows on the device and in the dtype of `like`."""
-        self.num_slots = -(-num_slots // _SLOT_STEP) * _SLOT_STEP
+        self.num_slots = whole_steps(num_slots)
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         num_heads = config.num_key_value_heads or config.num_attention_heads
         shape = (batch_size, num_heads, self.num_slots, width)

@@ -174,13 +174,19 @@ def test_attention_written_out_gives_the_same_tokens(tmp_path) -> None:
     np.testing.assert_array_equal(expected, model.generate_actions([an_input(), an_input((128, 128))]).tokens)
 
 
-def test_compiled_passes_give_the_same_tokens(model: MagmaModel) -> None:
-    """The compiled path answers like the plain one, for two lengths of prompt."""
-    compiled = Decoder(model.network, compile_passes=True)
-    for item in (an_input(), an_input(instruction=INSTRUCTIONS[1], seed=9)):
-        np.testing.assert_array_equal(
-            model.generate_actions([item]).tokens, compiled.actions(model.processor([item])).tokens
-        )
+@pytest.fixture(scope="module")
+def compiled(model: MagmaModel) -> Decoder:
+    """The same network behind the compiler; the compilation takes half a minute."""
+    return Decoder(model.network, compile_passes=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(item=st.builds(an_input, st.just((64, 64)), st.sampled_from(INSTRUCTIONS), st.integers(0, 999)))
+def test_compiled_passes_give_the_same_tokens(model: MagmaModel, compiled: Decoder, item: ModelInput) -> None:
+    """The compiled path answers like the plain one, for prompts of any length and any picture."""
+    np.testing.assert_array_equal(
+        model.generate_actions([item]).tokens, compiled.actions(model.processor([item])).tokens
+    )
 
 
 def plain_text(model: MagmaModel, item: ModelInput, num_tokens: int) -> list[int]:
