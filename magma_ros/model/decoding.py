@@ -61,6 +61,7 @@ class Decoder:
         self._centres = vocabulary.centres()
         self._cache: KeyValueCache | None = None
         self._encoded: tuple[object, ...] | None = None
+        self._num_prompts = 0
         self._answer_scores = self._eager_answer_scores
         if compile_passes:
             mode = "reduce-overhead" if network.embeddings.is_cuda else "default"
@@ -122,18 +123,22 @@ class Decoder:
 
         Raises:
             InvalidInputError: more than one row, or prompt and answer exceed the model's context.
-            PolicyError: scores that are not finite, or the model wants to act instead of talking.
+            PolicyError: scores that are not finite, the model wants to act instead of talking, or it was asked something
+                else before this answer was complete.
         """
         if len(batch.ids) != 1:
             raise InvalidInputError(f"text: expected one prompt at a time, got {len(batch.ids)}")
         self._reserve(batch, batch.ids.shape[1] + max_new_tokens)
         rows, hidden = self._prefill(batch, batch.ids[:, :0])
+        own_prompt = self._num_prompts
         for index in range(max_new_tokens):
             scores = self.network.language_model.lm_head(hidden[:, -1]).float()[0]
             token = self._choose_text(scores, sampling)
             if token == end_id:
                 return
             yield token
+            if own_prompt != self._num_prompts:
+                raise PolicyError("the model was asked something else before this answer was complete")
             ids = torch.tensor([[token]], device=batch.ids.device)
             hidden = self._run(rows, self.network.embed(ids, None), rows.num_slots + index)
 
@@ -174,6 +179,7 @@ class Decoder:
 
     def _prefill(self, batch: ModelBatch, answer: Tensor) -> tuple[_Rows, Tensor]:
         """Hidden states of the prompts behind their head, and of an `answer` (B, n) behind them."""
+        self._num_prompts += 1
         self._reserve(batch, batch.ids.shape[1] + answer.shape[1])
         self._encode_head(batch)
         features = self.network.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None

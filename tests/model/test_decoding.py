@@ -241,6 +241,16 @@ def test_text_never_holds_an_action_id(talker: MagmaModel) -> None:
     assert not [token for token in tokens if FIRST <= token < BASE]
 
 
+def test_an_answer_that_was_interrupted_is_an_error(talker: MagmaModel) -> None:
+    """The cache holds one prompt: another question in the midst of a streamed answer ends it, instead of garbling it."""
+    batch = talker.processor([a_question()])
+    answer = talker.decoder.text(batch, max_new_tokens=12, end_id=-1)
+    next(answer)
+    talker.generate_actions([an_input()])
+    with pytest.raises(PolicyError, match="asked something else"):
+        next(answer)
+
+
 def test_a_model_that_wants_to_act_does_not_talk(talker: MagmaModel) -> None:
     """When an action id is the best token of a text, there is an error instead of odd words."""
     with torch.no_grad():
