@@ -123,8 +123,8 @@ class Decoder:
 
         Raises:
             InvalidInputError: more than one row, or prompt and answer exceed the model's context.
-            PolicyError: scores that are not finite, the model wants to act instead of talking, or it was asked something
-                else before this answer was complete.
+            PolicyError: scores that are not finite, the model wants to act instead of talking, or it was asked
+                something else before this answer was complete.
         """
         if len(batch.ids) != 1:
             raise InvalidInputError(f"text: expected one prompt at a time, got {len(batch.ids)}")

@@ -242,7 +242,7 @@ def test_text_never_holds_an_action_id(talker: MagmaModel) -> None:
 
 
 def test_an_answer_that_was_interrupted_is_an_error(talker: MagmaModel) -> None:
-    """The cache holds one prompt: another question in the midst of a streamed answer ends it, instead of garbling it."""
+    """The cache holds one prompt: another question in the midst of a streamed answer ends it with an error."""
     batch = talker.processor([a_question()])
     answer = talker.decoder.text(batch, max_new_tokens=12, end_id=-1)
     next(answer)
