@@ -7,16 +7,30 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from magma_ros.contract import Resampling
 from magma_ros.errors import InvalidInputError
+from magma_ros.picture_files import read_header
 from magma_ros.types import FloatArray, ImageArray
 
 MAX_SIDE_PX = 8192
 """Longest side of a picture that is accepted [px]; bounds what a camera topic can make us allocate."""
 
 ChannelOrder = Literal["rgb", "bgr"]
+BayerPattern = Literal["rggb", "bggr", "gbrg", "grbg"]
+"""Colours of the first 2 x 2 pixels of a mosaic, row by row."""
+YuvPacking = Literal["uyvy", "yuyv", "nv21"]
+
+# OpenCV names a mosaic after the four pixels that start one down and one to the right of its corner.
+_BAYER_CODES = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_YUV_CODES = {"uyvy": cv2.COLOR_YUV2RGB_UYVY, "yuyv": cv2.COLOR_YUV2RGB_YUYV, "nv21": cv2.COLOR_YUV2RGB_NV21}
 
 
 def check_image(image: ImageArray, *, name: str = "image") -> ImageArray:
@@ -58,6 +72,81 @@ def to_rgb(image: ImageArray, *, order: ChannelOrder) -> ImageArray:
     if pixels.shape[2] == 1:
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     return pixels[..., 2::-1] if order == "bgr" else pixels[..., :3]
+
+
+def to_8_bit(image: NDArray[np.uint16]) -> ImageArray:
+    """The nearest of 256 levels for each of 65,536, in the same shape: 65535 is white, 257 levels make one.
+
+    A sensor's 10 or 12 bits must stand in the upper bits, as mono16 and rgb16 are meant: nothing is stretched here,
+    since a stretch that depends on the picture would change brightness from frame to frame.
+
+    Args:
+        image: Shape (height, width) or (height, width, n) with n of 1, 3 or 4, of either byte order.
+
+    Raises:
+        InvalidInputError: not such an array.
+    """
+    if image.dtype.newbyteorder("=") != np.uint16 or not 2 <= image.ndim <= 3 or image.size == 0:
+        raise InvalidInputError(f"image: expected (height, width) or (height, width, n) uint16, got {image.shape}")
+    native = np.require(image, np.uint16, ["C", "A"])
+    levels = cv2.convertScaleAbs(native.reshape(len(native), -1), alpha=1 / 257)
+    return np.asarray(levels, dtype=np.uint8).reshape(image.shape)
+
+
+def yuv_to_rgb(image: ImageArray, *, packing: YuvPacking) -> ImageArray:
+    """RGB picture of luma and subsampled chroma after BT.601, black at 16 and white at 235, as V4L2 cameras send it.
+
+    Args:
+        image: (height, width, 2) uint8 for the 4:2:2 packings `uyvy` and `yuyv`, width even; (height * 3 / 2, width)
+            uint8 for `nv21`, the luma rows over the rows of V and U in turn, width and height even.
+        packing: Where luma and chroma stand.
+
+    Raises:
+        InvalidInputError: not such an array.
+    """
+    planar = packing == "nv21"
+    fits = image.ndim == 2 and image.shape[0] % 3 == 0 if planar else image.ndim == 3 and image.shape[2] == 2
+    if image.dtype != np.uint8 or not fits or image.size == 0 or image.shape[1] % 2:
+        raise InvalidInputError(f"{packing} image: expected even sides and whole planes of uint8, got {image.shape}")
+    return np.asarray(cv2.cvtColor(image, _YUV_CODES[packing]), dtype=np.uint8)
+
+
+def bayer_to_rgb(mosaic: ImageArray, *, pattern: BayerPattern) -> ImageArray:
+    """RGB picture (height, width, 3) of a mosaic (height, width) uint8; missing colours are means of their neighbours.
+
+    Raises:
+        InvalidInputError: not such an array, or a side of less than 3 px, which OpenCV leaves black.
+    """
+    if mosaic.dtype != np.uint8 or mosaic.ndim != 2 or min(mosaic.shape) < 3:
+        raise InvalidInputError(f"Bayer image: expected (height, width) uint8 of 3 px or more, got {mosaic.shape}")
+    return np.asarray(cv2.cvtColor(mosaic, _BAYER_CODES[pattern]), dtype=np.uint8)
+
+
+def decode(data: bytes) -> ImageArray:
+    """Pixels of a JPEG or PNG: (height, width, 3) RGB, or (height, width) where the file is grey; 16 bits become 8.
+
+    Size and kind are read from the header and bounded before anything is decoded. Alpha is dropped; an orientation in
+    the file's metadata is ignored, as image_transport does.
+
+    Raises:
+        InvalidInputError: what `read_header` refuses, a side longer than `MAX_SIDE_PX`, or bytes that do not decode.
+    """
+    header = read_header(data)
+    if max(header.height_px, header.width_px) > MAX_SIDE_PX:
+        raise InvalidInputError(
+            f"picture file: expected at most {MAX_SIDE_PX} px a side, got {header.width_px}x{header.height_px}"
+        )
+    colours = cv2.IMREAD_COLOR if header.num_channels == 3 else cv2.IMREAD_GRAYSCALE
+    flags = colours | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise InvalidInputError(f"{header.codec}: expected a decodable picture, got {error.err}") from error
+    if decoded is None or decoded.shape[:2] != (header.height_px, header.width_px):
+        raise InvalidInputError(f"{header.codec}: expected {header.width_px}x{header.height_px} px, got damaged data")
+    wide = decoded.dtype == np.uint16
+    pixels = to_8_bit(np.asarray(decoded, dtype=np.uint16)) if wide else np.asarray(decoded, dtype=np.uint8)
+    return to_rgb(pixels, order="bgr") if pixels.ndim == 3 else pixels
 
 
 def resize(image: ImageArray, *, height_px: int, width_px: int, resampling: Resampling = "area") -> ImageArray:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from magma_ros.msg import EndEffectorDelta
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, interface, pictures
 from magma_ros.ros.conversions import GripperJoint
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.spin import run
@@ -133,10 +133,10 @@ class ArmNode(Node):
             self._ee_pose.publish(conversions.pose_message(proprio, frame=frame, stamp=stamp))
         self._task_success.publish(Bool(data=success))
         picture = observation.images[self._world.env.contract.cameras[0].name]
-        self._camera.publish(conversions.image_message(picture, stamp=stamp, frame_id=CAMERA_FRAME))
+        self._camera.publish(pictures.image_message(picture, stamp=stamp, frame_id=CAMERA_FRAME))
         if self._viewer.get_subscription_count() > 0:
             view = self._world.view(*VIEW_SIZE_PX)
-            self._viewer.publish(conversions.image_message(view, stamp=stamp, frame_id=CAMERA_FRAME))
+            self._viewer.publish(pictures.image_message(view, stamp=stamp, frame_id=CAMERA_FRAME))
 
     def _log_once(self, refusal: str) -> None:
         """Warn of the first refusal of each kind since the last reset; the arm holds meanwhile."""

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import PIL.Image
 import pytest
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.images import MAX_SIDE_PX, check_image, orient, resize, to_rgb
+from magma_ros.images import (
+    MAX_SIDE_PX,
+    bayer_to_rgb,
+    check_image,
+    decode,
+    orient,
+    resize,
+    to_8_bit,
+    to_rgb,
+    yuv_to_rgb,
+)
 
 
 def picture(height: int = 6, width: int = 8) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def written(pixels: np.ndarray, codec: str, **options: object) -> bytes:
+    """The file that Pillow writes."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, codec, **options)
+    return buffer.getvalue()
+
+
+def bt601(luma: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """RGB after ITU-R BT.601: luma of 16 to 235, chroma of 16 to 240 around 128."""
+    y, cb, cr = (luma - 16.0) / 219, (u - 128.0) / 224, (v - 128.0) / 224
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+    return np.clip(rgb * 255, 0, 255)
 
 
 def test_half_turn_puts_the_last_pixel_first() -> None:
@@ -121,3 +147,111 @@ def test_only_pictures_become_rgb(bad: object) -> None:
     """Floats, two channels, a single row and lists are errors, never guesses."""
     with pytest.raises(InvalidInputError, match="expected"):
         to_rgb(bad, order="rgb")
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+def test_sixteen_bits_become_the_nearest_of_256_levels(byte_order: str) -> None:
+    """Every 16-bit value is rounded, not truncated, whatever the byte order."""
+    values = np.arange(65536)
+    expected = np.round(values / 65535 * 255).reshape(256, 256)
+    np.testing.assert_array_equal(expected, to_8_bit(values.astype(f"{byte_order}u2").reshape(256, 256)))
+
+
+def test_sixteen_bit_rows_may_be_padded_and_unaligned() -> None:
+    """A view whose rows start at odd addresses is read like a packed one."""
+    buffer = np.random.default_rng(0).integers(0, 256, 5 * 17 + 1, dtype=np.uint8)
+    rows = buffer[1:].reshape(5, 17)[:, :12].view(np.uint16).reshape(5, 2, 3)
+    np.testing.assert_array_equal(to_8_bit(rows.copy()), to_8_bit(rows))
+
+
+@pytest.mark.parametrize("packing", ["uyvy", "yuyv"])
+def test_yuv422_is_bt601(packing: str) -> None:
+    """Colours are those of the standard's formula; both pixels of a pair share their chroma."""
+    luma, chroma = np.random.default_rng(0).integers(16, 236, (2, 40, 60), dtype=np.uint8)
+    parts = [chroma, luma] if packing == "uyvy" else [luma, chroma]
+    u, v = np.repeat(chroma[:, 0::2], 2, axis=1), np.repeat(chroma[:, 1::2], 2, axis=1)
+    np.testing.assert_allclose(bt601(luma, u, v), yuv_to_rgb(np.stack(parts, axis=-1), packing=packing), atol=1.5)
+
+
+def test_nv21_is_bt601() -> None:
+    """Four pixels share V and U, which stand in this order below the luma."""
+    planes = np.random.default_rng(0).integers(16, 236, (60, 60), dtype=np.uint8)
+    v, u = (planes[40:, k::2].repeat(2, axis=0).repeat(2, axis=1) for k in (0, 1))
+    np.testing.assert_allclose(bt601(planes[:40], u, v), yuv_to_rgb(planes, packing="nv21"), atol=1.5)
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_becomes_its_colours(pattern: str) -> None:
+    """A picture of smooth colours, sampled through the filter, comes back; red and blue do not change places."""
+    down, across = np.mgrid[0:40, 0:60]
+    colours = np.stack([40 + 2 * down, 60 + across, 200 - down - across], axis=-1).astype(np.uint8)
+    mosaic = np.empty((40, 60), np.uint8)
+    for position, letter in enumerate(pattern):
+        rows, columns = slice(position // 2, None, 2), slice(position % 2, None, 2)
+        mosaic[rows, columns] = colours[rows, columns, "rgb".index(letter)]
+    rgb = bayer_to_rgb(mosaic, pattern=pattern)
+    np.testing.assert_allclose(colours[1:-1, 1:-1], rgb[1:-1, 1:-1], atol=1)
+    np.testing.assert_allclose(colours, rgb, atol=5)  # the frame of one pixel repeats its neighbours
+
+
+@pytest.mark.parametrize("size", [(3, 3), (3, 8), (5, 4)])
+def test_the_smallest_mosaics_are_not_black(size: tuple[int, int]) -> None:
+    """Constant mosaics down to three pixels a side keep their level at the border."""
+    assert (bayer_to_rgb(np.full(size, 9, np.uint8), pattern="rggb") == 9).all()
+
+
+def test_arrays_of_another_kind_are_not_converted() -> None:
+    """Wrong types, shapes, odd chroma and mosaics too small to interpolate are errors."""
+    with pytest.raises(InvalidInputError, match="uint16"):
+        to_8_bit(picture())
+    with pytest.raises(InvalidInputError, match="uint16"):
+        to_8_bit(np.zeros(4, np.uint16))
+    for bad in (np.zeros((4, 3, 2), np.uint8), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 2)), picture()):
+        with pytest.raises(InvalidInputError, match="uyvy"):
+            yuv_to_rgb(bad, packing="uyvy")
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((6, 3), np.uint8), np.zeros((6, 4, 2), np.uint8)):
+        with pytest.raises(InvalidInputError, match="nv21"):
+            yuv_to_rgb(bad, packing="nv21")
+    for bad in (np.zeros((2, 8), np.uint8), np.zeros((4, 4), np.uint16), picture()):
+        with pytest.raises(InvalidInputError, match="Bayer"):
+            bayer_to_rgb(bad, pattern="rggb")
+
+
+def test_a_png_is_decoded_exactly() -> None:
+    """Colour as RGB without alpha, grey as one channel, 16 bits to the nearest level."""
+    rgb = picture()
+    alpha = np.full((*rgb.shape[:2], 1), 7, np.uint8)
+    wide = rgb[..., 0].astype(np.uint16) * 257 + 128
+    np.testing.assert_array_equal(rgb, decode(written(rgb, "png")))
+    np.testing.assert_array_equal(rgb, decode(written(np.concatenate([rgb, alpha], axis=2), "png")))
+    np.testing.assert_array_equal(rgb[..., 0], decode(written(rgb[..., 0], "png")))
+    np.testing.assert_array_equal(rgb[..., 0], decode(written(wide, "png")))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_is_decoded_to_pillows_colours(options: dict[str, object]) -> None:
+    """Colours are those of Pillow, an independent decoder, but for the rounding of its transform."""
+    rgb = resize(picture(), height_px=48, width_px=64)
+    data = written(rgb, "jpeg", quality=95, **options)
+    difference = np.abs(np.asarray(PIL.Image.open(io.BytesIO(data)), int) - decode(data))
+    assert difference.max() <= 4
+    assert difference.mean() < 0.5
+
+
+def test_an_orientation_in_the_file_changes_nothing() -> None:
+    """A camera's rotation is in the action contract; metadata could not turn the picture behind its back."""
+    tags = PIL.Image.Exif()
+    tags[0x0112] = 6
+    assert (6, 8, 3) == decode(written(picture(), "jpeg", exif=tags)).shape
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "png"])
+def test_files_that_do_not_decode_are_refused(codec: str) -> None:
+    """A whole header before no data, and a side that is too long, are errors."""
+    long = written(np.zeros((1, MAX_SIDE_PX + 1, 3), np.uint8), codec)
+    with pytest.raises(InvalidInputError, match="px a side"):
+        decode(long)
+    data = written(picture(), codec)
+    start = data.index(b"\xff\xc4" if codec == "jpeg" else b"IDAT")
+    with pytest.raises(InvalidInputError, match=codec):
+        decode(data[: start + 4] + bytes(len(data) - start - 16) + data[-12:])

@@ -1,26 +1,22 @@
-"""Messages to and from the house's types; no node, no I/O, and pictures are read without a copy."""
+"""Messages to and from the house's types, pictures aside (`pictures.py`); no node, no I/O."""
 
 from __future__ import annotations
 
 import math
-from array import array
 from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 from magma_ros.contract import ActionContract
 from magma_ros.errors import InvalidInputError
-from magma_ros.images import MAX_SIDE_PX, ChannelOrder, to_rgb
 from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
-from magma_ros.types import ACTION_DIM, Action, ActionChunk, ImageArray, Proprio
+from magma_ros.types import ACTION_DIM, Action, ActionChunk, Proprio
 
-CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
-"""Encodings that are read, with bytes per pixel; one byte per channel, so `is_bigendian` changes nothing."""
 _NANOSECONDS = 1_000_000_000
 _QUATERNION_TOLERANCE = 1e-3
 
@@ -40,45 +36,6 @@ def time_message(stamp_s: float) -> Time:
         raise InvalidInputError(f"stamp: expected seconds from 0 to 2**31 - 2, got {stamp_s}")
     sec, nanosec = divmod(round(stamp_s * _NANOSECONDS), _NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
-
-
-def image_from_message(message: Image) -> ImageArray:
-    """RGB pixels, (height, width, 3) uint8: a read-only view of the message where the encoding is rgb8 or bgr8.
-
-    Raises:
-        InvalidInputError: an encoding that is not in `CHANNELS`, an empty or huge picture, rows that overlap
-            (`step` too small), or fewer or more bytes than `height` times `step`.
-    """
-    channels = CHANNELS.get(message.encoding)
-    if channels is None:
-        raise InvalidInputError(f"image encoding: expected one of {sorted(CHANNELS)}, got {message.encoding[:32]!r}")
-    height, width, step = message.height, message.width, message.step
-    if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
-        raise InvalidInputError(f"image size: expected 1 to {MAX_SIDE_PX} px a side, got {width}x{height}")
-    if step < width * channels:
-        raise InvalidInputError(f"image step: expected at least {width * channels} bytes a row, got {step}")
-    if len(message.data) != height * step:
-        raise InvalidInputError(f"image data: expected {height * step} bytes, got {len(message.data)}")
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * channels]
-    order: ChannelOrder = "bgr" if message.encoding.startswith("bgr") else "rgb"
-    rgb = to_rgb(rows.reshape(height, width, channels), order=order)
-    rgb.flags.writeable = False
-    return rgb
-
-
-def image_message(image: ImageArray, *, stamp: Time, frame_id: str) -> Image:
-    """An rgb8 message of an RGB picture (height, width, 3) uint8.
-
-    Raises:
-        InvalidInputError: another shape or number type.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InvalidInputError(f"image: expected (height, width, 3) uint8, got {image.shape} {image.dtype}")
-    height, width, _ = image.shape
-    message = Image(height=height, width=width, encoding="rgb8", is_bigendian=0, step=3 * width)
-    message.header = Header(stamp=stamp, frame_id=frame_id)
-    message.data = array("B", image.tobytes())  # an ndarray would be checked number by number (~1000 times slower)
-    return message
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from geometry_msgs.msg import PoseStamped
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.ros.conversions import GripperJoint, image_from_message, proprio_from_messages, seconds
+from magma_ros.ros.conversions import GripperJoint, proprio_from_messages, seconds
+from magma_ros.ros.pictures import picture_from_message
 from magma_ros.types import Observation, Proprio, Stop, StopReason
 
 
@@ -31,10 +32,10 @@ class Observer:
         else:
             self._ee_pose = message
 
-    def observe(self, picture: Image, *, instruction: str) -> Observation | Stop:
+    def observe(self, picture: Image | CompressedImage, *, instruction: str) -> Observation | Stop:
         """What the policy sees at `picture`, or why it is not usable."""
         try:
-            pixels = image_from_message(picture)
+            pixels = picture_from_message(picture)
         except InvalidInputError as error:
             return Stop(StopReason.NO_OBSERVATION, str(error))
         stamp_s = seconds(picture.header.stamp)

@@ -21,8 +21,8 @@ from magma_ros.action import ExecuteInstruction
 from magma_ros.errors import MagmaRosError
 from magma_ros.msg import PolicyStatus
 from magma_ros.ros import interface
-from magma_ros.ros.conversions import image_from_message
 from magma_ros.ros.goal import Outcome
+from magma_ros.ros.pictures import image_from_message
 from magma_ros.srv import ResetWorld
 from magma_ros.types import ImageArray
 

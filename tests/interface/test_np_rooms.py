@@ -14,6 +14,7 @@ NP_ROOMS = (
     "magma_ros.types",
     "magma_ros.contract",
     "magma_ros.geometry",
+    "magma_ros.picture_files",
     "magma_ros.images",
     "magma_ros.prompts",
     "magma_ros.normalization",

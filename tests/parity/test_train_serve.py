@@ -13,8 +13,9 @@ from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.dataset import sample_of
 from magma_ros.finetune.train import TrainConfig, train, write_tiny_architecture
 from magma_ros.pipeline import Pipeline
-from magma_ros.ros.conversions import action_from_message, action_message, image_message, time_message
+from magma_ros.ros.conversions import action_from_message, action_message, time_message
 from magma_ros.ros.observing import Observer
+from magma_ros.ros.pictures import image_message
 from magma_ros.types import Observation
 from tests.model.random_checkpoints import NANO
 

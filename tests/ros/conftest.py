@@ -19,7 +19,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from magma_ros.action import ExecuteInstruction
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, interface, pictures
 from magma_ros.sim.processes import Child
 from magma_ros.srv import ResetWorld, SetInstruction
 from magma_ros.types import Proprio
@@ -153,7 +153,7 @@ class Peer:
                     conversions.joint_state_message(PROPRIO, joint_names=names, gripper=gripper, stamp=stamp)
                 )
                 ee_pose.publish(conversions.pose_message(PROPRIO, frame="base_link", stamp=stamp))
-                camera.publish(conversions.image_message(picture, stamp=stamp, frame_id="camera"))
+                camera.publish(pictures.image_message(picture, stamp=stamp, frame_id="camera"))
 
         self.is_filming = True
         self.node.create_timer(1.0 / rate_hz, shoot)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from magma_ros.ros import conversions, interface
+from magma_ros.ros.pictures import image_from_message
 from magma_ros.types import Action
 
 RATE_FACTOR = 2.0
@@ -52,7 +53,7 @@ def test_pictures_and_measured_state_come_with_stamps_and_frames(peer, arm):
     """A picture of the asked size, named joints and a pose in the base frame carry the same capture time."""
     picture = next_picture(peer)
     assert (picture.width, picture.height, picture.encoding) == (128, 128, "rgb8")
-    assert np.ptp(conversions.image_from_message(picture)) > 50
+    assert np.ptp(image_from_message(picture)) > 50
     assert peer.poses[-1].header.frame_id == "base_link"
     assert list(peer.joints[-1].name)[::6] == ["waist", "gripper"]
     age_s = peer.node.get_clock().now().nanoseconds / 1e9 - conversions.seconds(picture.header.stamp)
@@ -132,7 +133,7 @@ def test_resetting_puts_the_world_into_the_state_of_the_seed(peer, arm):
     pictures = []
     for seed in (5, 6, 5):
         assert peer.reset_world(seed).ok
-        pictures.append(conversions.image_from_message(next_picture(peer)).astype(int))
+        pictures.append(image_from_message(next_picture(peer)).astype(int))
     assert np.abs(pictures[0] - pictures[2]).mean() < 0.5
     assert np.abs(pictures[0] - pictures[1]).mean() > 1.0
     assert not peer.verdicts[-1].data

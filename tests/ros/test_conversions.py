@@ -1,5 +1,4 @@
 import math
-from array import array
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import InvalidInputError
@@ -24,8 +23,6 @@ GRIPPER = conversions.GripperJoint("gripper", closed_position=0.015, open_positi
 NAMES = ("waist", "shoulder")
 STAMP = Time(sec=12, nanosec=345)
 
-small = st.integers(1, 12)
-pictures = st.tuples(small, small).flatmap(lambda hw: hnp.arrays(np.uint8, (*hw, 3)))
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 stamps = st.builds(Time, sec=st.integers(0, 2**31 - 2), nanosec=st.integers(0, 10**9 - 1))
 
@@ -33,88 +30,6 @@ stamps = st.builds(Time, sec=st.integers(0, 2**31 - 2), nanosec=st.integers(0, 1
 def over_the_wire(message):
     """The message as another process receives it."""
     return deserialize_message(serialize_message(message), type(message))
-
-
-def encoded(picture, encoding, *, padding=0, is_bigendian=0):
-    """A message of an RGB picture in `encoding`, each row followed by `padding` bytes."""
-    height, width, _ = picture.shape
-    alpha = np.full((height, width, 1), 77, np.uint8)
-    channels = {
-        "rgb8": picture,
-        "bgr8": picture[..., ::-1],
-        "rgba8": np.concatenate([picture, alpha], axis=2),
-        "bgra8": np.concatenate([picture[..., ::-1], alpha], axis=2),
-        "mono8": picture[..., :1],
-    }[encoding]
-    rows = channels.reshape(height, -1)
-    padded = np.concatenate([rows, np.full((height, padding), 255, np.uint8)], axis=1)
-    message = Image(height=height, width=width, encoding=encoding, step=padded.shape[1], is_bigendian=is_bigendian)
-    message.data = array("B", padded.tobytes())
-    return message
-
-
-@given(pictures, st.sampled_from(["rgb8", "bgr8", "rgba8", "bgra8"]), st.integers(0, 9), st.integers(0, 1))
-def test_colour_pictures_are_read_as_rgb_whatever_their_step_and_endianness(picture, encoding, padding, is_bigendian):
-    """Each colour encoding gives the RGB picture back, whatever stands behind its rows."""
-    message = over_the_wire(encoded(picture, encoding, padding=padding, is_bigendian=is_bigendian))
-    assert np.array_equal(picture, conversions.image_from_message(message))
-
-
-@given(pictures)
-def test_grey_pictures_are_read_as_three_equal_channels(picture):
-    """mono8 gives its value in each channel."""
-    expected = np.repeat(picture[..., :1], 3, axis=2)
-    assert np.array_equal(expected, conversions.image_from_message(encoded(picture, "mono8")))
-
-
-@given(pictures)
-def test_a_picture_survives_its_message(picture):
-    """image_message and image_from_message are inverse."""
-    message = over_the_wire(conversions.image_message(picture, stamp=STAMP, frame_id="camera"))
-    assert np.array_equal(picture, conversions.image_from_message(message))
-    assert (STAMP, "camera") == (message.header.stamp, message.header.frame_id)
-
-
-@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8"])
-def test_pictures_are_read_without_a_copy(encoding):
-    """The pixels are a read-only view of the message's own bytes."""
-    message = encoded(np.arange(48, dtype=np.uint8).reshape(4, 4, 3), encoding)
-    pixels = conversions.image_from_message(message)
-    assert np.shares_memory(pixels, np.frombuffer(message.data, np.uint8))
-    assert not pixels.flags.writeable
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "said"),
-    [
-        ("encoding", "16UC1", "encoding"),
-        ("encoding", "", "encoding"),
-        ("encoding", "x" * 1_000_000, "encoding"),
-        ("height", 0, "size"),
-        ("width", 0, "size"),
-        ("width", 100_000, "size"),
-        ("step", 11, "step"),
-        ("step", 13, "data"),
-        ("height", 5, "data"),
-        ("data", array("B", bytes(47)), "data"),
-        ("data", array("B", bytes(49)), "data"),
-        ("data", array("B"), "data"),
-    ],
-)
-def test_a_malformed_picture_is_refused(field, value, said):
-    """A picture whose fields contradict each other is refused with a short message that names the field."""
-    message = encoded(np.zeros((4, 4, 3), np.uint8), "rgb8")
-    setattr(message, field, value)
-    with pytest.raises(InvalidInputError, match=f"image {said}") as caught:
-        conversions.image_from_message(message)
-    assert len(str(caught.value)) < 300
-
-
-def test_only_rgb_pictures_become_messages():
-    """Another shape or number type is refused."""
-    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)):
-        with pytest.raises(InvalidInputError, match="uint8"):
-            conversions.image_message(bad, stamp=STAMP, frame_id="camera")
 
 
 @given(stamps)

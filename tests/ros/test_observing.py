@@ -1,8 +1,12 @@
+from array import array
+
+import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CompressedImage
 
-from magma_ros.ros import conversions
+from magma_ros.ros import conversions, pictures
 from magma_ros.ros.observing import Observer
 from magma_ros.types import Observation, Proprio, StopReason
 
@@ -17,7 +21,7 @@ def observer():
 
 def picture(sec=10, nanosec=0):
     pixels = np.full((4, 6, 3), 9, np.uint8)
-    return conversions.image_message(pixels, stamp=Time(sec=sec, nanosec=nanosec), frame_id="camera")
+    return pictures.image_message(pixels, stamp=Time(sec=sec, nanosec=nanosec), frame_id="camera")
 
 
 def measure(observer, sec=10, frame="base_link"):
@@ -56,6 +60,19 @@ def test_a_malformed_picture_is_a_stop(observer):
     stop = observer.observe(bad, instruction="lift")
     assert stop.reason is StopReason.NO_OBSERVATION
     assert "jpeg" in stop.detail
+
+
+def test_a_compressed_picture_is_an_observation(observer):
+    """JPEG and PNG are read as raw pictures are; one that does not decode stops the arm with the reason."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    png = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+    message = CompressedImage(format="rgb8; png compressed bgr8", data=array("B", png))
+    message.header.stamp = Time(sec=10)
+    seen = observer.observe(message, instruction="lift")
+    assert np.array_equal(pixels, seen.images["image"])
+    assert seen.stamp_s == 10.0
+    message.data = array("B", png[:-1])
+    assert observer.observe(message, instruction="lift").reason is StopReason.NO_OBSERVATION
 
 
 def test_malformed_measured_state_is_a_stop(observer):

@@ -7,7 +7,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, interface, pictures
 from magma_ros.types import StopReason
 
 SCRIPT = str(Path(__file__).with_name("scripted_policy_node.py"))
@@ -25,7 +25,7 @@ def policy(peer):
         peer.now_s += 0.05
         clock.publish(Clock(clock=conversions.time_message(peer.now_s)))
         stamp = conversions.time_message(peer.now_s - peer.lag_s)
-        camera.publish(conversions.image_message(pixels, stamp=stamp, frame_id="camera"))
+        camera.publish(pictures.image_message(pixels, stamp=stamp, frame_id="camera"))
 
     peer.node.create_timer(0.05, tick)
     peer.commands, peer.statuses = peer.listen(interface.EE_DELTA), peer.listen(interface.STATUS)
