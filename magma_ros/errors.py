@@ -65,6 +65,10 @@ class ServerError(MagmaRosError):
     """A policy server that cannot be started as it is configured."""
 
 
+class ArmConfigError(MagmaRosError):
+    """The description of an arm that is missing, unreadable, or contradicts its schema or itself; names every fault."""
+
+
 class EpisodeError(MagmaRosError):
     """Episodes on disk that are incomplete or do not agree with their description."""
 

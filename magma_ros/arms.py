@@ -1,0 +1,114 @@
+"""The arms that this project knows: reading their YAML files, naming every fault, and the limits that follow."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from magma_ros.arm import Arm
+from magma_ros.arm_checks import arm_faults
+from magma_ros.contract import ActionContract
+from magma_ros.errors import ArmConfigError, ContractError
+from magma_ros.json_files import read_object
+from magma_ros.safety import SafetyLimits
+from magma_ros.schema_faults import schema_faults
+from magma_ros.shared_files import shared_folders
+from magma_ros.yaml_files import read_mapping
+
+FOLDER = "config/arms"
+"""Where the arms that come with this project are, `<name>.yaml` each, beside `schema.json`."""
+
+
+def load(name_or_path: Path | str) -> Arm:
+    """The arm in a YAML file, or of one of the `available` names.
+
+    Raises:
+        ArmConfigError: there is no such file or name, or it holds something else; names every fault.
+    """
+    path = _find(name_or_path)
+    return from_dict(read_mapping(path, error=ArmConfigError), where=str(path))
+
+
+def from_dict(data: Any, *, where: str = "arm") -> Arm:
+    """The arm in `data`, which `Arm.to_dict` gives; `where` is what an error calls it.
+
+    Raises:
+        ArmConfigError: names every fault: what the schema refuses or, if that is nothing, what does not fit together.
+    """
+    faults = schema_faults(data, schema())
+    if not faults:
+        arm: Arm = _build(Arm, data)
+        faults = arm_faults(arm)
+        if not faults:
+            return arm
+    raise ArmConfigError("\n  ".join([f"{where}: {len(faults)} fault{'s' * (len(faults) > 1)}", *faults]))
+
+
+def available() -> list[str]:
+    """Names of the arms that come with this project."""
+    return sorted({path.stem for folder in shared_folders(FOLDER) for path in folder.glob("*.yaml")})
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of an arm's file; not to be changed.
+
+    Raises:
+        ArmConfigError: it is not where the project's data files are.
+    """
+    for folder in shared_folders(FOLDER):
+        if (folder / "schema.json").is_file():
+            return read_object(folder / "schema.json", error=ArmConfigError)
+    raise ArmConfigError(f"expected {FOLDER}/schema.json in the checkout or the installation, found none")
+
+
+def safety_limits(arm: Arm, contract: ActionContract) -> SafetyLimits:
+    """What `arm` may be told in one step of a policy with `contract`.
+
+    A step is as long as the arm's own step limit, or as its speed allows in a control period, whichever is less.
+
+    Raises:
+        ContractError: the contract's displacements are in another frame than the arm's base.
+    """
+    if contract.frame != arm.frames.base:
+        raise ContractError(
+            f"arm {arm.name!r}: its limits are in {arm.frames.base!r}, but actions of {contract.embodiment!r} are in "
+            f"{contract.frame!r}; expected one frame"
+        )
+    limits, period_s = arm.limits, contract.control_period_s
+    return SafetyLimits(
+        max_translation_step_m=min(limits.max_translation_step_m, limits.max_speed_m_s * period_s),
+        max_rotation_step_rad=min(limits.max_rotation_step_rad, limits.max_speed_rad_s * period_s),
+        max_observation_age_s=limits.max_observation_age_s,
+        max_step_change_m=limits.max_step_change_m,
+        workspace_min_m=limits.workspace.min_m,
+        workspace_max_m=limits.workspace.max_m,
+        workspace_margin_m=limits.workspace.margin_m,
+        workspace_frame=arm.frames.base,
+    )
+
+
+def _find(name_or_path: Path | str) -> Path:
+    if Path(name_or_path).is_file():
+        return Path(name_or_path)
+    for folder in shared_folders(FOLDER):
+        if str(name_or_path) in available() and (folder / f"{name_or_path}.yaml").is_file():
+            return folder / f"{name_or_path}.yaml"
+    raise ArmConfigError(f"arm: expected a YAML file or one of {available()}, got {str(name_or_path)!r}")
+
+
+def _build(hint: Any, value: Any) -> Any:
+    """`value`, which the schema has passed, as the type `hint`."""
+    if isinstance(hint, types.UnionType):
+        chosen = [kind for kind in hint.__args__ if kind.__dataclass_fields__["kind"].default == value["kind"]]
+        return _build(chosen[0], value)
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return hint(**{field.name: _build(hints[field.name], value[field.name]) for field in fields(hint)})  # type: ignore[operator]
+    if typing.get_origin(hint) is tuple:
+        return tuple(_build(typing.get_args(hint)[0], item) for item in value)
+    return float(value) if hint is float else value
