@@ -1,4 +1,4 @@
-"""Reading a small YAML file that holds one mapping of plain values: bounded, without Python tags, aliases or repeated keys."""
+"""Reading a small YAML file that holds one mapping of plain values: bounded, no alias, Python tag or repeated key."""
 
 from __future__ import annotations
 
