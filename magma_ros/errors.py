@@ -33,6 +33,10 @@ class PolicyError(MagmaRosError):
     """A policy that could not turn an observation into an action chunk."""
 
 
+class PlayoutError(MagmaRosError):
+    """A setpoint that was asked for before there was a measured pose, or that could not be brought to rest."""
+
+
 class RemotePolicyError(PolicyError):
     """A policy behind a socket that gave no answer that can be used; its children say why."""
 

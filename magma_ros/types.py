@@ -73,6 +73,24 @@ class Proprio:
 
 
 @dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a frame is and how it is turned, in another frame that the name of the variable tells (`pose_ee_in_base`).
+
+    Attributes:
+        position_m: Shape (3,) [m].
+        quat_xyzw: Shape (4,), ROS order; q and -q are one orientation, and who uses it sees to its unit norm.
+    """
+
+    position_m: FloatArray
+    quat_xyzw: FloatArray
+
+    def __post_init__(self) -> None:
+        for name, shape in (("position_m", (3,)), ("quat_xyzw", (4,))):
+            value = frozen_array(getattr(self, name), shape=shape, dtype=np.float64, name=name)
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What one tick sees.
 
