@@ -3,7 +3,8 @@
 The reference (`generate_reference.py`) does per step what upstream's robot scripts do: a PIL picture, the chat
 template, normalisation in NumPy, `generate` with the scores of the whole vocabulary at each of seven steps, a slice of
 the ids. Its choice is limited to action ids, so that both must give the same tokens. Pictures are an episode of the
-expert in the Bridge environment, 256 px; the network is random. Run on an idle machine: `make bench`.
+expert in the Bridge environment, 256 px; the network is random, with Magma-8B's shapes where there is a GPU. Run on an
+idle machine: `make bench`.
 """
 
 import argparse
@@ -79,8 +80,11 @@ def main() -> None:
     """Measure both in turn on each picture and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=40, help="actions that are measured")
-    parser.add_argument("--size", choices=sorted(SIZES), default="middle", help="of the random network")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of its weights")
+    size, dtype = ("magma-8b", "bfloat16") if torch.cuda.is_available() else ("middle", "float32")
+    parser.add_argument("--size", choices=sorted(SIZES), default=size, help=f"of the random network (here {size})")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16"], default=dtype, help=f"of its weights (here {dtype})"
+    )
     parser.add_argument("--compile", action="store_true", help="compile our runs over action tokens")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
