@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.lifecycle.node import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
 
 from magma_ros.action import ExecuteInstruction
-from magma_ros.msg import ActionChunk, EndEffectorDelta, PolicyStatus
+from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus
 from magma_ros.srv import ResetWorld, SetInstruction
 
 ParameterValue = bool | int | float | str
@@ -100,7 +103,19 @@ JOINTS = Topic(
     "joint_states", JointState, STATE, SENSOR, "arm joints from base to wrist [rad] and the gripper joint, measured"
 )
 EE_POSE = Topic("ee_pose", PoseStamped, STATE, SENSOR, "measured end effector in the frame of its header [m]")
-EE_DELTA = Topic("ee_delta", EndEffectorDelta, COMMAND, COMMAND, "displacement to make in one control step")
+EE_DELTA = Topic("ee_delta", EndEffectorDelta, COMMAND, COMMAND, "command to an arm that interpolates each step itself")
+POLICY_ACTION = Topic(
+    "policy_action", EndEffectorDelta, COMMAND, COMMAND, "what the policy wants in the next control step; no command"
+)
+ACTION_CONTRACT = Topic("action_contract", String, LATCHED, LATCHED, "what the policy's numbers mean, as JSON")
+MOTION_STATUS = Topic("motion_status", MotionStatus, LATCHED, LATCHED, "what is commanded, and why the arm holds")
+SETPOINT = Topic("setpoint", PoseStamped, STATE, SENSOR, "where the end effector is told to be now, in the base frame")
+EMERGENCY_STOP = Topic("emergency_stop", Bool, COMMAND, COMMAND, "true halts the arm; false does nothing")
+ANNOTATED = Topic("annotated/image_raw", Image, SENSOR, SENSOR, "the picture with what is done about it, for people")
+PLANNED_MOTION = Topic("planned_motion", MarkerArray, STATE, SENSOR, "the action and the setpoint, for RViz")
+DIAGNOSTICS = Topic(
+    "/diagnostics", DiagnosticArray, Qos(reliable=True, depth=10), Qos(reliable=True, depth=10), "once a second"
+)
 ACTION_CHUNK = Topic("action_chunk", ActionChunk, COMMAND, COMMAND, "everything that the latest inference predicted")
 STATUS = Topic("policy_status", PolicyStatus, LATCHED, LATCHED, "what the policy does and why it stopped")
 TASK_SUCCESS = Topic("task_success", Bool, LATCHED, LATCHED, "the simulated world's own verdict, once a control step")
@@ -108,14 +123,33 @@ VIEWER = Topic("viewer/image_raw", Image, SENSOR, SENSOR, "a larger picture for 
 
 SET_INSTRUCTION = Service("set_instruction", SetInstruction, "follow an instruction until told otherwise; empty stops")
 RESET_WORLD = Service("reset_world", ResetWorld, "put the simulated world into the initial state of a seed")
+HALT = Service("emergency_stop", Trigger, "halt the arm until reset_halt")
+RESET_HALT = Service("reset_halt", Trigger, "let the arm move again after a halt; refused while its cause is there")
 EXECUTE = Service("execute_instruction", ExecuteInstruction, "follow an instruction for a bounded number of steps")
 
-POLICY_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, ACTION_CHUNK, STATUS)
+POLICY_TOPICS = (POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS)
+"""Beside the cameras and the measured state, whose topics the arm's file names."""
+MOTION_TOPICS = (POLICY_ACTION, ACTION_CONTRACT, STATUS, MOTION_STATUS, SETPOINT, EMERGENCY_STOP, DIAGNOSTICS)
+"""Beside the measured state and the command, whose topics the arm's file names."""
 ARM_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, TASK_SUCCESS, VIEWER)
+VIEW_TOPICS = (POLICY_ACTION, STATUS, MOTION_STATUS, SETPOINT, ANNOTATED, PLANNED_MOTION)
 POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE)
+MOTION_SERVICES = (HALT, RESET_HALT)
 ARM_SERVICES = (RESET_WORLD,)
 
+ARM = Parameter("arm", "sim", "name or file of the arm: frames, limits, topics, output (docs/arms.md)", read_only=True)
+AUTOSTART = Parameter(
+    "autostart", default=False, meaning="configure and activate at start; a failure ends the process", read_only=True
+)
+CAMERA_TOPIC = Parameter("camera_topic", "", "topic of the only camera; empty takes the arm's", read_only=True)
+IMAGE_TRANSPORT = Parameter(
+    "image_transport", "raw", "raw, or compressed: then /compressed is added to the camera's topic", read_only=True
+)
+
 POLICY_PARAMETERS = (
+    ARM,
+    CAMERA_TOPIC,
+    IMAGE_TRANSPORT,
     Parameter("checkpoint", "", "folder, name or hub id of a checkpoint, or ws:// address of a policy server"),
     Parameter("device", "cpu", "torch device that the model runs on, such as cpu or cuda:0"),
     Parameter("dtype", "float32", "number type of the weights: float32, bfloat16 or float16"),
@@ -125,34 +159,36 @@ POLICY_PARAMETERS = (
     Parameter("temperature", 0.0, "draw action tokens at this temperature; 0 takes the best", minimum=0.0, maximum=5.0),
     Parameter("sampling_seed", 0, "of the draws", minimum=0),
     Parameter("deadline_s", 5.0, "longest wait for the answer of a policy server [s]", minimum=0.05, maximum=60.0),
-    Parameter(
-        "autostart",
-        default=False,
-        meaning="configure and activate at start; a failure ends the process",
-        read_only=True,
-    ),
+    AUTOSTART,
     Parameter("instruction", "", "instruction to follow from activation on; empty waits for one"),
     Parameter("execution_horizon", 1, "actions executed before the policy is asked again", minimum=1, maximum=64),
-    Parameter(
-        "max_observation_age_s", 0.5, "oldest picture that may still move the arm [s]", minimum=0.01, maximum=10.0
-    ),
-    Parameter(
-        "max_translation_step_m", 0.0, "longest step, longer ones are shortened [m]; 0 takes the contract's", 0.0, 0.2
-    ),
-    Parameter("max_rotation_step_rad", 0.0, "largest turn, as above [rad]; 0 takes the contract's", 0.0, 1.0),
-    Parameter(
-        "max_step_change_m", 0.0, "largest change between two steps [m]; 0 is twice the contract's step", 0.0, 0.4
-    ),
-    Parameter(
-        "workspace_min_m", None, "lower corner x y z of the allowed box in the contract's frame [m]; not set: no box"
-    ),
-    Parameter(
-        "workspace_max_m", None, "upper corner x y z of the allowed box in the contract's frame [m]; not set: no box"
-    ),
+    Parameter("control_rate_hz", 0.0, "pictures acted on in a second; 0 takes the contract's [Hz]", 0.0, 100.0),
+    Parameter("camera_slop_s", 0.05, "largest difference between the stamps of pictures seen together [s]", 0.0, 1.0),
+    Parameter("max_identical_pictures", 5, "as many pictures in a row with the same pixels stop; 0: never", 0, 1000),
+    Parameter("entropy_slow_nats", 3.5, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
+    Parameter("entropy_hold_nats", 4.5, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
     Parameter("max_consecutive_stops", 5, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
-    Parameter("gripper_joint", "gripper", "entry of joint_states that measures the gripper; empty: none does"),
-    Parameter("gripper_closed_position", 0.0, "its position when closed, in its own unit"),
-    Parameter("gripper_open_position", 1.0, "its position when open, in its own unit"),
+)
+
+MOTION_PARAMETERS = (
+    ARM,
+    AUTOSTART,
+    Parameter("dry_run", default=False, meaning="work out and report everything, publish no motion", read_only=True),
+    Parameter("speed_scale", 1.0, "share of the arm's speeds and steps that is used", minimum=0.01, maximum=1.0),
+    Parameter("policy_timeout_s", 0.1, "silence of the policy node that holds the arm [s]", minimum=0.03, maximum=5.0),
+    Parameter("max_state_age_s", 0.1, "oldest measured pose that may move the arm [s]", minimum=0.02, maximum=5.0),
+)
+
+VIEW_PARAMETERS = (ARM, CAMERA_TOPIC, IMAGE_TRANSPORT)
+
+RECORDER_PARAMETERS = (
+    ARM,
+    CAMERA_TOPIC,
+    IMAGE_TRANSPORT,
+    Parameter(
+        "output", "", "folder of the recording, which must not exist; empty names one by the time", read_only=True
+    ),
+    Parameter("min_free_gib", 1.0, "free space on the disk at which recording ends [GiB]", 0.0, 1000.0, read_only=True),
 )
 
 ARM_PARAMETERS = (
