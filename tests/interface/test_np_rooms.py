@@ -39,6 +39,7 @@ NP_ROOMS = (
     "magma_ros.turning",
     "magma_ros.motion",
     "magma_ros.playout",
+    "magma_ros.telemetry",
     "magma_ros.controller",
     "magma_ros.load_options",
     "magma_ros.policies",
