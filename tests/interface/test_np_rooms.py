@@ -21,6 +21,7 @@ NP_ROOMS = (
     "magma_ros.geometry",
     "magma_ros.picture_files",
     "magma_ros.images",
+    "magma_ros.overlay",
     "magma_ros.prompts",
     "magma_ros.normalization",
     "magma_ros.action_tokens",
