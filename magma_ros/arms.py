@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import fields, is_dataclass
@@ -9,11 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from magma_ros.arm import Arm
+from magma_ros.arm import Arm, EeDeltaOutput
 from magma_ros.arm_checks import arm_faults
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ArmConfigError, ContractError
 from magma_ros.json_files import read_object
+from magma_ros.playout import PlayoutLimits
 from magma_ros.safety import SafetyLimits
 from magma_ros.schema_faults import schema_faults
 from magma_ros.shared_files import shared_folders
@@ -21,6 +23,9 @@ from magma_ros.yaml_files import read_mapping
 
 FOLDER = "config/arms"
 """Where the arms that come with this project are, `<name>.yaml` each, beside `schema.json`."""
+
+
+_EXPIRY_SHARE = 0.5
 
 
 def load(name_or_path: Path | str) -> Arm:
@@ -66,10 +71,11 @@ def schema() -> dict[str, Any]:
     raise ArmConfigError(f"expected {FOLDER}/schema.json in the checkout or the installation, found none")
 
 
-def safety_limits(arm: Arm, contract: ActionContract) -> SafetyLimits:
-    """What `arm` may be told in one step of a policy with `contract`.
+def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> SafetyLimits:
+    """What `arm` may be told in one step of a policy with `contract`, at `speed_scale` of its speeds and steps.
 
-    A step is as long as the arm's own step limit, or as its speed allows in a control period, whichever is less.
+    A step is as long as the arm's own step limit, or as its speed allows in a control period, whichever is less; for an
+    arm that interpolates each step itself (`ee_delta`) the step limit alone counts, its speed being its own concern.
 
     Raises:
         ContractError: the contract's displacements are in another frame than the arm's base.
@@ -79,16 +85,34 @@ def safety_limits(arm: Arm, contract: ActionContract) -> SafetyLimits:
             f"arm {arm.name!r}: its limits are in {arm.frames.base!r}, but actions of {contract.embodiment!r} are in "
             f"{contract.frame!r}; expected one frame"
         )
-    limits, period_s = arm.limits, contract.control_period_s
+    limits = arm.limits
+    period_s = math.inf if isinstance(arm.output, EeDeltaOutput) else contract.control_period_s
     return SafetyLimits(
-        max_translation_step_m=min(limits.max_translation_step_m, limits.max_speed_m_s * period_s),
-        max_rotation_step_rad=min(limits.max_rotation_step_rad, limits.max_speed_rad_s * period_s),
+        max_translation_step_m=speed_scale * min(limits.max_translation_step_m, limits.max_speed_m_s * period_s),
+        max_rotation_step_rad=speed_scale * min(limits.max_rotation_step_rad, limits.max_speed_rad_s * period_s),
         max_observation_age_s=limits.max_observation_age_s,
         max_step_change_m=limits.max_step_change_m,
         workspace_min_m=limits.workspace.min_m,
         workspace_max_m=limits.workspace.max_m,
         workspace_margin_m=limits.workspace.margin_m,
         workspace_frame=arm.frames.base,
+        table_height_m=limits.table_height_m,
+    )
+
+
+def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> PlayoutLimits:
+    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late."""
+    limits = arm.limits
+    return PlayoutLimits(
+        max_speed_m_s=speed_scale * limits.max_speed_m_s,
+        max_acceleration_m_s2=limits.max_acceleration_m_s2,
+        max_jerk_m_s3=limits.max_jerk_m_s3,
+        max_speed_rad_s=speed_scale * limits.max_speed_rad_s,
+        max_acceleration_rad_s2=limits.max_acceleration_rad_s2,
+        max_jerk_rad_s3=limits.max_jerk_rad_s3,
+        max_lag_m=limits.max_lag_m,
+        max_lag_rad=limits.max_lag_rad,
+        expiry_s=_EXPIRY_SHARE * contract.control_period_s,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from magma_ros.chunking import RecedingHorizon
-from magma_ros.errors import ActionDecodeError, MagmaRosError
+from magma_ros.errors import ActionDecodeError, MagmaRosError, ServerGoneError
 from magma_ros.policy import Policy
 from magma_ros.safety import SafetyFilter, SafetyLimits
 from magma_ros.types import ActionChunk, Observation, SafeAction, Stop, StopReason
@@ -60,7 +60,7 @@ class Controller:
             return Stop(StopReason.NO_OBSERVATION, "no observation has come yet")
         if not observation.instruction.strip():
             return Stop(StopReason.NO_INSTRUCTION, "no instruction is set")
-        stale = self._safety.check_observation(observation, now_s)
+        stale = self._safety.check_age(observation.stamp_s, now_s)
         if stale is not None:
             return stale
         if self.last_observation is not None and observation.instruction != self.last_observation.instruction:
@@ -72,7 +72,15 @@ class Controller:
         action = self._horizon.next_action(now_s)
         if action is None:
             return Stop(StopReason.POLICY_FAILED, "the policy's chunk holds no action that is still due")
-        return self._safety.filter(action, observation, now_s)
+        assert self.last_chunk is not None
+        proprio, entropy = observation.proprio, self.last_chunk.entropy_nats
+        return self._safety.filter(
+            action,
+            stamp_s=observation.stamp_s,
+            now_s=now_s,
+            ee_position_m=None if proprio is None else proprio.ee_position_m,
+            entropy_nats=float(entropy.mean()) if entropy.size else 0.0,
+        )
 
     def _ask(self, observation: Observation) -> Stop | None:
         try:
@@ -80,6 +88,8 @@ class Controller:
             self._horizon.push(chunk)
         except ActionDecodeError as error:
             return Stop(StopReason.UNDECODABLE, str(error))
+        except ServerGoneError as error:
+            return Stop(StopReason.SERVER_GONE, str(error))
         except MagmaRosError as error:
             return Stop(StopReason.POLICY_FAILED, f"{type(error).__name__}: {error}")
         self.last_chunk, self.last_observation = chunk, observation

@@ -9,7 +9,7 @@ import numpy as np
 
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError
-from magma_ros.types import Action, FloatArray, Observation, SafeAction, Stop, StopReason
+from magma_ros.types import Action, FloatArray, SafeAction, Stop, StopReason
 
 MAX_FUTURE_STAMP_S = 0.1
 """A picture may be stamped this much later than now (clocks of two machines) [s]."""
@@ -32,6 +32,9 @@ class SafetyLimits:
             [m]; None for no box.
         workspace_margin_m: Beyond this outside the box, an action that leads further out stops the arm [m].
         workspace_frame: Frame of the box; the contract's displacement must use it too.
+        table_height_m: The end effector goes no lower, whatever the box says [m]; None for no table.
+        entropy_slow_nats, entropy_hold_nats: A mean entropy of the action's tokens above the first halves its
+            displacement, above the second stops the arm [nat].
     """
 
     max_translation_step_m: float
@@ -42,6 +45,9 @@ class SafetyLimits:
     workspace_max_m: tuple[float, float, float] | None = None
     workspace_margin_m: float = 0.02
     workspace_frame: str = "base_link"
+    table_height_m: float | None = None
+    entropy_slow_nats: float = math.inf
+    entropy_hold_nats: float = math.inf
 
     def __post_init__(self) -> None:
         for name in [field.name for field in fields(self) if field.name.startswith("max_")]:
@@ -57,6 +63,12 @@ class SafetyLimits:
             finite = all(math.isfinite(value) for value in (*low, *high))
             if len(low) != 3 or len(high) != 3 or not finite or any(a >= b for a, b in zip(low, high, strict=True)):
                 raise ContractError(f"workspace: expected min below max on three axes, got {low} and {high}")
+        if self.table_height_m is not None and not math.isfinite(self.table_height_m):
+            raise ContractError(f"table_height_m: expected a finite number or None, got {self.table_height_m!r}")
+        if not 0 < self.entropy_slow_nats <= self.entropy_hold_nats:
+            raise ContractError(
+                f"entropy: expected 0 < slow <= hold, got {self.entropy_slow_nats} and {self.entropy_hold_nats}"
+            )
 
 
 class SafetyFilter:
@@ -66,26 +78,28 @@ class SafetyFilter:
         """Filter actions of `contract` by `limits`.
 
         Raises:
-            ContractError: the workspace is in another frame than the actions.
+            ContractError: workspace or table is in another frame than the actions.
         """
-        if limits.workspace_min_m is not None and limits.workspace_frame != contract.frame:
+        is_placed = limits.workspace_min_m is not None or limits.table_height_m is not None
+        if is_placed and limits.workspace_frame != contract.frame:
             raise ContractError(
                 f"workspace: given in {limits.workspace_frame!r}, but actions are in {contract.frame!r}; "
                 "expected one frame"
             )
         self.limits = limits
         self.contract = contract
-        self._previous_m: FloatArray = np.zeros(3)
+        self._lowest_m, self._highest_m = _bounds(limits)
+        self._previous_m: FloatArray | None = None
 
     def reset(self) -> None:
         """The arm is at rest."""
-        self._previous_m = np.zeros(3)
+        self._previous_m = None
 
-    def check_observation(self, observation: Observation, now_s: float) -> Stop | None:
-        """Why nothing may be done on `observation` at `now_s` [s], in the clock of its stamp; None when it is fresh."""
-        age_s = now_s - observation.stamp_s
+    def check_age(self, stamp_s: float, now_s: float) -> Stop | None:
+        """Why nothing may be done on a picture of `stamp_s` at `now_s` [s, one clock]; None when it is fresh."""
+        age_s = now_s - stamp_s
         if not math.isfinite(age_s):
-            return Stop(StopReason.NON_FINITE, f"observation stamped {observation.stamp_s} s at {now_s} s")
+            return Stop(StopReason.NON_FINITE, f"observation stamped {stamp_s} s at {now_s} s")
         if age_s > self.limits.max_observation_age_s:
             limit = self.limits.max_observation_age_s
             return Stop(StopReason.STALE_OBSERVATION, f"observation is {age_s:.3f} s old, allowed {limit} s")
@@ -93,21 +107,33 @@ class SafetyFilter:
             return Stop(StopReason.STALE_OBSERVATION, f"observation is stamped {-age_s:.3f} s in the future")
         return None
 
-    def filter(self, action: Action, observation: Observation, now_s: float) -> SafeAction | Stop:
+    def filter(
+        self,
+        action: Action,
+        *,
+        stamp_s: float,
+        now_s: float,
+        ee_position_m: FloatArray | None,
+        entropy_nats: float = 0.0,
+    ) -> SafeAction | Stop:
         """`action` within the limits, or why the arm must hold still.
 
         Args:
             action: What the policy wants, in the contract's frame.
-            observation: The newest one, with measured state if a workspace is set.
-            now_s: The present, in the clock of the observation's stamp [s].
+            stamp_s: Capture time of the picture that it answers [s].
+            now_s: The present, in the clock of `stamp_s` [s].
+            ee_position_m: Measured end effector in the same frame, shape (3,) [m]; needed if there is a workspace or
+                a table.
+            entropy_nats: Mean over the action's tokens [nat]; 0 when not known.
         """
         verdict = (
-            self.check_observation(observation, now_s)
+            self.check_age(stamp_s, now_s)
             or self._check_action(action)
-            or self._check_place(action, observation)
+            or self._check_entropy(entropy_nats)
+            or self._check_place(action, ee_position_m)
         )
         if verdict is None:
-            limited = self._limit(action, observation)
+            limited = self._limit(action, ee_position_m, entropy_nats)
             verdict = self._check_change(limited.action)
             if verdict is None:
                 self._previous_m = limited.action.translation_m
@@ -120,7 +146,7 @@ class SafetyFilter:
         if not np.isfinite(values).all():
             return Stop(StopReason.NON_FINITE, f"action {values.tolist()}")
         if action.frame != self.contract.frame:
-            detail = f"expected frame {self.contract.frame!r}, got {action.frame!r}"
+            detail = f"expected frame {self.contract.frame!r}, got {action.frame[:64]!r}"
             return Stop(StopReason.WRONG_FRAME, detail)
         for name, vector, longest in (
             ("translation_m", action.translation_m, self.contract.max_translation_m),
@@ -133,16 +159,23 @@ class SafetyFilter:
             return Stop(StopReason.OUT_OF_CONTRACT, f"gripper_opening {action.gripper_opening:.4g}, expected 0 to 1")
         return None
 
-    def _check_place(self, action: Action, observation: Observation) -> Stop | None:
-        box = self._workspace()
-        if box is None:
+    def _check_entropy(self, entropy_nats: float) -> Stop | None:
+        hold = self.limits.entropy_hold_nats
+        if entropy_nats <= hold:
             return None
-        if observation.proprio is None:
+        return Stop(StopReason.HIGH_ENTROPY, f"the action's tokens have {entropy_nats:.2f} nat each, allowed {hold}")
+
+    def _check_place(self, action: Action, position: FloatArray | None) -> Stop | None:
+        low, high, margin = self._lowest_m, self._highest_m, self.limits.workspace_margin_m
+        if not (np.isfinite(low).any() or np.isfinite(high).any()):
+            return None
+        if position is None:
             return Stop(StopReason.NO_PROPRIO, "a workspace is set, but nothing measures the end effector")
-        position = observation.proprio.ee_position_m
         if not np.isfinite(position).all():
             return Stop(StopReason.NON_FINITE, f"measured end effector at {position.tolist()}")
-        (low, high), margin = box, self.limits.workspace_margin_m
+        table_m = self.limits.table_height_m
+        if table_m is not None and position[2] < table_m - margin and action.translation_m[2] <= 0:
+            return Stop(StopReason.BELOW_TABLE, f"end effector at {position[2]:.4f} m, the table's top at {table_m} m")
         below = (position < low - margin) & (action.translation_m < 0)
         above = (position > high + margin) & (action.translation_m > 0)
         if (below | above).any():
@@ -151,32 +184,44 @@ class SafetyFilter:
         return None
 
     def _check_change(self, action: Action) -> Stop | None:
-        change_m = float(np.linalg.norm(action.translation_m - self._previous_m))
-        if change_m > self.limits.max_step_change_m:
-            detail = f"translation changes by {change_m:.4g} m in one step, allowed {self.limits.max_step_change_m}"
-            return Stop(StopReason.DISCONTINUITY, detail)
-        return None
+        starts = self._previous_m is None
+        previous = np.zeros(3) if self._previous_m is None else self._previous_m
+        change_m, allowed_m = float(np.linalg.norm(action.translation_m - previous)), self.limits.max_step_change_m
+        if change_m <= allowed_m:
+            return None
+        if starts:
+            return Stop(StopReason.START_JUMP, f"the first step from rest is {change_m:.4g} m, allowed {allowed_m}")
+        detail = f"translation changes by {change_m:.4g} m in one step, allowed {allowed_m}"
+        return Stop(StopReason.DISCONTINUITY, detail)
 
-    def _limit(self, action: Action, observation: Observation) -> SafeAction:
+    def _limit(self, action: Action, position: FloatArray | None, entropy_nats: float) -> SafeAction:
         limited_by = []
-        translation, shortened = _shorten(action.translation_m, self.limits.max_translation_step_m)
+        translation, rotation = action.translation_m, action.rotation_vector_rad
+        if entropy_nats > self.limits.entropy_slow_nats:
+            limited_by.append("entropy")
+            translation, rotation = 0.5 * translation, 0.5 * rotation
+        translation, shortened = _shorten(translation, self.limits.max_translation_step_m)
         if shortened:
             limited_by.append("translation_step")
-        rotation, shortened = _shorten(action.rotation_vector_rad, self.limits.max_rotation_step_rad)
+        rotation, shortened = _shorten(rotation, self.limits.max_rotation_step_rad)
         if shortened:
             limited_by.append("rotation_step")
-        box = self._workspace()
-        if box is not None and observation.proprio is not None:
-            inside = _keep_inside(translation, observation.proprio.ee_position_m, box)
+        if position is not None:
+            inside = _keep_inside(translation, position, self._lowest_m, self._highest_m)
             if not np.array_equal(inside, translation):
                 limited_by.append("workspace")
                 translation = inside
         opening = min(1.0, max(0.0, action.gripper_opening))
         return SafeAction(Action(translation, rotation, opening, action.frame), tuple(limited_by))
 
-    def _workspace(self) -> tuple[FloatArray, FloatArray] | None:
-        low, high = self.limits.workspace_min_m, self.limits.workspace_max_m
-        return None if low is None or high is None else (np.array(low), np.array(high))
+
+def _bounds(limits: SafetyLimits) -> tuple[FloatArray, FloatArray]:
+    """Corners of where the end effector may be, infinite where nothing bounds it; the table is a floor."""
+    low = np.full(3, -np.inf) if limits.workspace_min_m is None else np.array(limits.workspace_min_m)
+    high = np.full(3, np.inf) if limits.workspace_max_m is None else np.array(limits.workspace_max_m)
+    if limits.table_height_m is not None:
+        low[2] = max(low[2], limits.table_height_m)
+    return low, high
 
 
 def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
@@ -184,8 +229,6 @@ def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
     return (vector, False) if length <= longest else (vector * (longest / length), True)
 
 
-def _keep_inside(translation: FloatArray, position: FloatArray, box: tuple[FloatArray, FloatArray]) -> FloatArray:
+def _keep_inside(translation: FloatArray, position: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """`translation` with each component that would pass a wall cut at the wall; never turned around."""
-    low, high = box
-    to_low, to_high = np.minimum(low - position, 0.0), np.maximum(high - position, 0.0)
-    return np.clip(translation, to_low, to_high)
+    return np.clip(translation, np.minimum(low - position, 0.0), np.maximum(high - position, 0.0))

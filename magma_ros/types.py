@@ -91,6 +91,14 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
+class StampedPose:
+    """A measured pose and when it was measured, in the caller's clock [s]."""
+
+    pose: Pose
+    stamp_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What one tick sees.
 

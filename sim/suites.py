@@ -65,6 +65,7 @@ BRIDGE_LIMITS = SafetyLimits(
     workspace_min_m=(0.10, -0.30, 0.0),
     workspace_max_m=(0.50, 0.30, 0.35),
     workspace_frame="base_link",
+    table_height_m=-0.0015,
 )
 """Of the simulated WidowX: a box over the table in the base frame [m], three control periods of patience."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +13,29 @@ from hypothesis import strategies as st
 
 from magma_ros.errors import ContractError
 from magma_ros.safety import SafetyFilter, SafetyLimits
-from magma_ros.types import Action, Observation, SafeAction, Stop, StopReason
-from tests.examples import CONTRACT, LIMITS, make_action, make_observation, make_proprio
+from magma_ros.types import Action, SafeAction, Stop, StopReason
+from tests.examples import CONTRACT, LIMITS, make_action
 
 NOW_S = 10.0
+HOME_M = [0.3, 0.0, 0.2]
 steps = st.floats(-0.1, 0.1)
 
 
-def judge(action: Action, *, position_m: list[float] | None = None, now_s: float = NOW_S) -> SafeAction | Stop:
-    changes = {} if position_m is None else {"proprio": make_proprio(position_m)}
-    return SafetyFilter(LIMITS, CONTRACT).filter(action, make_observation(**changes), now_s)
+def ask(
+    safety: SafetyFilter,
+    action: Action,
+    *,
+    stamp_s: float = NOW_S,
+    now_s: float = NOW_S,
+    position_m: list[float] | None = HOME_M,
+    entropy_nats: float = 0.0,
+) -> SafeAction | Stop:
+    position = None if position_m is None else np.array(position_m)
+    return safety.filter(action, stamp_s=stamp_s, now_s=now_s, ee_position_m=position, entropy_nats=entropy_nats)
+
+
+def judge(action: Action, **circumstances: Any) -> SafeAction | Stop:
+    return ask(SafetyFilter(LIMITS, CONTRACT), action, **circumstances)
 
 
 def assert_stops(decision: SafeAction | Stop, reason: StopReason) -> None:
@@ -69,7 +83,7 @@ def test_observation_from_the_future_stops() -> None:
 @pytest.mark.parametrize(("stamp_s", "now_s"), [(math.nan, 10.0), (10.0, math.nan), (math.inf, 10.0)])
 def test_time_that_is_no_number_stops(stamp_s: float, now_s: float) -> None:
     """A stamp or a clock that cannot be compared stops the arm."""
-    decision = SafetyFilter(LIMITS, CONTRACT).filter(make_action(), make_observation(stamp_s=stamp_s), now_s)
+    decision = judge(make_action(), stamp_s=stamp_s, now_s=now_s)
     assert_stops(decision, StopReason.NON_FINITE)
 
 
@@ -95,7 +109,7 @@ def test_gripper_just_outside_is_clipped(opening: float, expected: float) -> Non
 
 def test_missing_proprio_stops_when_there_is_a_workspace() -> None:
     """Without a measured position nothing can be said about the box."""
-    decision = SafetyFilter(LIMITS, CONTRACT).filter(make_action(), make_observation(proprio=None), NOW_S)
+    decision = judge(make_action(), position_m=None)
     assert_stops(decision, StopReason.NO_PROPRIO)
 
 
@@ -107,7 +121,7 @@ def test_proprio_that_is_no_number_stops() -> None:
 def test_without_a_workspace_no_proprio_is_needed() -> None:
     """An arm that measures nothing can be driven without a box."""
     limits = dataclasses.replace(LIMITS, workspace_min_m=None, workspace_max_m=None)
-    decision = SafetyFilter(limits, CONTRACT).filter(make_action(0.01), make_observation(proprio=None), NOW_S)
+    decision = ask(SafetyFilter(limits, CONTRACT), make_action(0.01), position_m=None)
     assert isinstance(decision, SafeAction)
 
 
@@ -154,18 +168,18 @@ def test_long_steps_are_shortened_along_their_direction() -> None:
 def test_sudden_change_of_motion_stops() -> None:
     """Turning around at full speed is a discontinuity."""
     safety = SafetyFilter(LIMITS, CONTRACT)
-    assert isinstance(safety.filter(make_action(0.03), make_observation(), NOW_S), SafeAction)
-    assert_stops(safety.filter(make_action(-0.03), make_observation(), NOW_S), StopReason.DISCONTINUITY)
+    assert isinstance(ask(safety, make_action(0.03)), SafeAction)
+    assert_stops(ask(safety, make_action(-0.03)), StopReason.DISCONTINUITY)
 
 
 def test_after_a_stop_and_after_reset_the_arm_is_at_rest() -> None:
     """The change of motion is measured against rest again, so that one jump does not stop the arm for ever."""
     safety = SafetyFilter(LIMITS, CONTRACT)
-    safety.filter(make_action(0.03), make_observation(), NOW_S)
-    safety.filter(make_action(-0.03), make_observation(), NOW_S)
-    assert isinstance(safety.filter(make_action(-0.03), make_observation(), NOW_S), SafeAction)
+    ask(safety, make_action(0.03))
+    ask(safety, make_action(-0.03))
+    assert isinstance(ask(safety, make_action(-0.03)), SafeAction)
     safety.reset()
-    assert isinstance(safety.filter(make_action(0.03), make_observation(), NOW_S), SafeAction)
+    assert isinstance(ask(safety, make_action(0.03)), SafeAction)
 
 
 @given(
@@ -206,6 +220,9 @@ def test_the_callers_action_is_not_changed() -> None:
         {"workspace_max_m": (0.5, 0.3, math.nan)},
         {"workspace_max_m": (0.5, 0.3)},
         {"workspace_margin_m": -0.01},
+        {"table_height_m": math.nan},
+        {"entropy_slow_nats": 4.0, "entropy_hold_nats": 3.0},
+        {"entropy_slow_nats": math.nan},
     ],
 )
 def test_meaningless_limits_are_refused(changes: dict[str, object]) -> None:
@@ -224,7 +241,7 @@ def test_limits_without_a_box_fit_any_frame() -> None:
     """Limits on the step alone hold in every frame."""
     limits = SafetyLimits(0.03, 0.2, 0.5, 0.05)
     safety = SafetyFilter(limits, dataclasses.replace(CONTRACT, frame="tool0"))
-    decision = safety.filter(make_action(0.01, frame="tool0"), make_observation(), NOW_S)
+    decision = ask(safety, make_action(0.01, frame="tool0"))
     assert isinstance(decision, SafeAction)
 
 
@@ -238,6 +255,44 @@ def test_every_reason_is_a_word_for_a_status_message() -> None:
 def test_observation_can_be_judged_before_asking_a_policy() -> None:
     """A fresh observation has no objection; a stale one does, before any inference is spent on it."""
     safety = SafetyFilter(LIMITS, CONTRACT)
-    observation: Observation = make_observation()
-    assert safety.check_observation(observation, NOW_S) is None
-    assert_stops(safety.check_observation(observation, 11.0), StopReason.STALE_OBSERVATION)
+    assert safety.check_age(NOW_S, NOW_S) is None
+    assert_stops(safety.check_age(NOW_S, 11.0), StopReason.STALE_OBSERVATION)
+
+
+def test_the_first_step_from_rest_may_not_jump() -> None:
+    """A first step longer than an allowed change is a jump at the start, later ones a discontinuity."""
+    limits = dataclasses.replace(LIMITS, max_step_change_m=0.02)
+    assert_stops(ask(SafetyFilter(limits, CONTRACT), make_action(0.03)), StopReason.START_JUMP)
+
+
+def test_below_the_table_only_the_way_up_is_open() -> None:
+    """An end effector that is lower than the table's top by more than the margin may only rise."""
+    limits = dataclasses.replace(LIMITS, table_height_m=0.05)
+    low = [0.3, 0.0, 0.02]
+    assert_stops(ask(SafetyFilter(limits, CONTRACT), make_action(0.01), position_m=low), StopReason.BELOW_TABLE)
+    assert isinstance(ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, 0.01), position_m=low), SafeAction)
+
+
+def test_the_table_is_a_floor_above_the_box() -> None:
+    """A step down ends at the table's top although the box would allow more."""
+    limits = dataclasses.replace(LIMITS, table_height_m=0.05)
+    decision = ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, -0.02), position_m=[0.3, 0.0, 0.06])
+    assert isinstance(decision, SafeAction)
+    np.testing.assert_allclose([0.0, 0.0, -0.01], decision.action.translation_m, atol=1e-12)
+
+
+def test_a_table_without_a_box_needs_a_measured_position() -> None:
+    """With a table alone, an unmeasured arm may not move."""
+    limits = dataclasses.replace(LIMITS, workspace_min_m=None, workspace_max_m=None, table_height_m=0.0)
+    assert_stops(ask(SafetyFilter(limits, CONTRACT), make_action(), position_m=None), StopReason.NO_PROPRIO)
+
+
+def test_a_doubtful_action_is_halved_and_a_random_one_stops() -> None:
+    """Between the two entropies the displacement is half of what was wanted, above the second nothing moves."""
+    safety = SafetyFilter(dataclasses.replace(LIMITS, entropy_slow_nats=2.0, entropy_hold_nats=4.0), CONTRACT)
+    sure, slow = ask(safety, make_action(0.02), entropy_nats=2.0), ask(safety, make_action(0.02), entropy_nats=2.1)
+    assert isinstance(sure, SafeAction)
+    assert isinstance(slow, SafeAction)
+    assert (0.02, ()) == (sure.action.translation_m[0], sure.limited_by)
+    assert (0.01, ("entropy",)) == (slow.action.translation_m[0], slow.limited_by)
+    assert_stops(ask(safety, make_action(0.02), entropy_nats=4.1), StopReason.HIGH_ENTROPY)

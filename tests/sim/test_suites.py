@@ -38,7 +38,8 @@ def test_environment_follows_the_protocol_and_starts_inside_its_limits(suite: ob
         observation, _ = env.reset(seed=0)
         safety = SafetyFilter(suite.limits, env.contract)
         action = NoopPolicy(env.contract).infer(observation)[0]
-        decision = safety.filter(action, observation, observation.stamp_s)
+        now_s, position = observation.stamp_s, observation.proprio.ee_position_m
+        decision = safety.filter(action, stamp_s=now_s, now_s=now_s, ee_position_m=position)
         assert isinstance(decision, SafeAction)
         assert decision.limited_by == ()
     finally:
