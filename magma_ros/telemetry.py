@@ -15,7 +15,11 @@ LONGEST_S = 30.0
 NUM_STEPS = 256
 RESOLUTION = (LONGEST_S / SHORTEST_S) ** (1 / NUM_STEPS) - 1
 """How much too long a percentile can be, as a share of it: 0.0505 between `SHORTEST_S` and `LONGEST_S`."""
-UPPER_EDGES_S = (*(SHORTEST_S * (1 + RESOLUTION) ** step for step in range(NUM_STEPS)), LONGEST_S, math.inf)
+UPPER_EDGES_S: tuple[float, ...] = (
+    *(SHORTEST_S * (1 + RESOLUTION) ** step for step in range(NUM_STEPS)),
+    LONGEST_S,
+    math.inf,
+)
 """Largest latency of each bucket [s]: the short ones, then 256 of equal ratio, then the long ones."""
 MAX_REASONS = 64
 OTHER_REASONS = "(other)"
