@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Vector3 = tuple[float, float, float]
@@ -258,6 +258,10 @@ class Arm:
     gripper: Gripper
     home: Home
     sources: Sources
+
+    def unverified(self) -> list[str]:
+        """The groups of numbers that nobody has compared with their source or tried on the arm."""
+        return [field.name for field in fields(self.sources) if not getattr(self.sources, field.name).verified]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain YAML values; `arms.from_dict` reads them back."""

@@ -155,9 +155,14 @@ class Supervisor:
 
     def reset(self) -> None:
         """Let the next good action move the arm again, from where it is."""
-        self._halt = self._hold = None
-        self._begun = False
-        self._newest_stamp_s = -math.inf
+        self._halt = None
+        self.begin_afresh()
+
+    def begin_afresh(self) -> None:
+        """Forget what was under way, a halt excepted: the arm rests where it is measured."""
+        self._hold, self._begun = None, False
+        self._newest_stamp_s = self._taken_s = -math.inf
+        self._tick_s = None
 
     def tick(self, now_s: float, *, steady_s: float | None, measured: StampedPose | Stop) -> Command:
         """What is to be commanded at `now_s` [s].

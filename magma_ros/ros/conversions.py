@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
+from geometry_msgs.msg import Point, PoseStamped, Quaternion, Vector3
+from geometry_msgs.msg import Pose as PoseMessage
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
 
 from magma_ros.contract import ActionContract
-from magma_ros.errors import InvalidInputError
+from magma_ros.errors import ContractError, InvalidInputError
 from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
-from magma_ros.types import ACTION_DIM, Action, ActionChunk, Proprio
+from magma_ros.types import ACTION_DIM, Action, ActionChunk, Pose, Proprio
 
 _NANOSECONDS = 1_000_000_000
 _QUATERNION_TOLERANCE = 1e-3
+_MAX_CONTRACT_CHARACTERS = 65_536
 
 
 def seconds(stamp: Time) -> float:
@@ -106,9 +109,14 @@ def joint_state_message(
 
 def pose_message(proprio: Proprio, *, frame: str, stamp: Time) -> PoseStamped:
     """The measured end effector in `frame`."""
-    x, y, z = proprio.ee_position_m.tolist()
-    qx, qy, qz, qw = proprio.ee_quat_xyzw.tolist()
-    pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+    return stamped_pose_message(Pose(proprio.ee_position_m, proprio.ee_quat_xyzw), frame=frame, stamp=stamp)
+
+
+def stamped_pose_message(pose_ee: Pose, *, frame: str, stamp: Time) -> PoseStamped:
+    """A pose of the end effector in `frame`."""
+    x, y, z = pose_ee.position_m.tolist()
+    qx, qy, qz, qw = pose_ee.quat_xyzw.tolist()
+    pose = PoseMessage(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
     return PoseStamped(header=Header(stamp=stamp, frame_id=frame), pose=pose)
 
 
@@ -139,6 +147,28 @@ def chunk_message(chunk: ActionChunk, *, contract: ActionContract, stamp: Time) 
     message.actions = [action_message(chunk[i], stamp=stamp) for i in range(len(chunk))]
     message.tokens = chunk.tokens.ravel().tolist()
     return message
+
+
+def contract_message(contract: ActionContract) -> String:
+    """`contract` as JSON."""
+    return String(data=json.dumps(contract.to_dict()))
+
+
+def contract_from_message(message: String) -> ActionContract:
+    """The contract in a message.
+
+    Raises:
+        ContractError: it is too long, no JSON object, or no contract.
+    """
+    if len(message.data) > _MAX_CONTRACT_CHARACTERS:
+        raise ContractError(f"expected at most {_MAX_CONTRACT_CHARACTERS} characters, got {len(message.data)}")
+    try:
+        data = json.loads(message.data)
+    except (ValueError, RecursionError) as error:
+        raise ContractError(f"expected JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ContractError(f"expected a JSON object, got {type(data).__name__}")
+    return ActionContract.from_dict(data)
 
 
 def chunk_from_message(message: ActionChunkMessage) -> ActionChunk:

@@ -1,0 +1,216 @@
+"""The supervisor of one arm as a lifecycle node: the only one that commands it; wiring only."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.timer import Timer
+from std_msgs.msg import Bool, String
+from std_srvs.srv import Trigger
+
+from magma_ros import arms
+from magma_ros.errors import ArmConfigError, MagmaRosError
+from magma_ros.msg import EndEffectorDelta, PolicyStatus
+from magma_ros.ros import conversions, interface
+from magma_ros.ros.diagnostics import Diagnostics
+from magma_ros.ros.measured_state import MeasuredState
+from magma_ros.ros.motion_output import MotionOutput
+from magma_ros.ros.motion_status import MotionReporter
+from magma_ros.ros.parameters import declare, values
+from magma_ros.ros.spin import run
+from magma_ros.supervision import Supervisor, SupervisorOptions
+from magma_ros.types import SafeAction, StampedPose, Stop, StopReason
+
+_SLOWEST_TICK_HZ = 20.0
+"""How often an arm that interpolates each step itself is watched [Hz]."""
+
+_DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class MotionNode(LifecycleNode):
+    """Turns `policy_action` into the arm's commands while active, and stops the arm for every reason there is."""
+
+    def __init__(self) -> None:
+        """Read the arm, declare the graph; with the parameter `autostart`, configure and activate too.
+
+        Raises:
+            ArmConfigError: there is no such arm, its file has faults, or what its output needs is not installed.
+        """
+        super().__init__("motion_node")
+        declare(self, interface.MOTION_PARAMETERS)
+        parameters = values(self, interface.MOTION_PARAMETERS)
+        self._arm = arms.load(parameters["arm"])
+        names = ("policy_timeout_s", "max_state_age_s", "speed_scale", "dry_run")
+        self._options = SupervisorOptions(**{name: parameters[name] for name in names})
+        self._supervisor = Supervisor(self._arm, options=self._options)
+        self._measured = MeasuredState(self._arm)
+        self._diagnostics = Diagnostics(self, hardware_id=self._arm.name)
+        self._report = MotionReporter(self, base_frame=self._arm.frames.base, dry_run=self._options.dry_run)
+        self._output: MotionOutput | None = None
+        self._is_active = False
+        self._setpoints = interface.SETPOINT.publisher(self)
+        self._measured.subscribe(self)
+        interface.STATUS.subscribe(
+            self, self._on_policy_status
+        )  # before the actions: a hold goes before what follows it
+        interface.ACTION_CONTRACT.subscribe(self, self._on_contract)
+        interface.POLICY_ACTION.subscribe(self, self._on_action)
+        interface.EMERGENCY_STOP.subscribe(self, self._on_emergency_stop)
+        self.create_service(Trigger, interface.HALT.name, self._on_halt)
+        self.create_service(Trigger, interface.RESET_HALT.name, self._on_reset)
+        rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
+        self._timer: Timer = self.create_timer(1.0 / rate_hz, self._tick)
+        for name in self._arm.unverified():
+            self.get_logger().warning(f"arm {self._arm.name!r}: {name} was not verified, check it before the arm moves")
+        if parameters["autostart"] and (self.trigger_configure() != _DONE or self.trigger_activate() != _DONE):
+            raise ArmConfigError("autostart: the motion node could not become active; the reason is in the log above")
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
+        """Make the arm's outputs; says why when something that they need is missing."""
+        try:
+            self._output = self._output or MotionOutput(self._arm, self)
+        except MagmaRosError as error:
+            self.get_logger().error(f"not configured: {error}")
+            return _FAILED
+        return _DONE
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Command the arm from now on: at first, to rest where it is."""
+        self._supervisor.begin_afresh()
+        self._is_active = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A zero command is the last one."""
+        self._fall_silent()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
+        """Nothing is held beyond deactivation."""
+        return _DONE
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
+        """As deactivation, from whatever state."""
+        self.close()
+        return _DONE
+
+    def close(self) -> None:
+        """Send the last zero command, before the node is destroyed."""
+        self._timer.cancel()
+        self._fall_silent()
+
+    # Inputs
+
+    def _on_policy_status(self, message: PolicyStatus) -> None:
+        ended = None
+        if message.state in (PolicyStatus.STOPPED, PolicyStatus.UNCONFIGURED):
+            ended = Stop(_reason(message.stop_reason), f"the policy stopped: {message.detail or message.stop_reason}")
+        self._supervisor.policy_said(ended=ended, now_s=self._now_s())
+
+    def _on_contract(self, message: String) -> None:
+        try:
+            contract = conversions.contract_from_message(message)
+        except MagmaRosError as error:
+            self._diagnostics.count("refused messages", "action_contract")
+            self.get_logger().error(f"action_contract: {error}")
+            return
+        self._supervisor.adopt(contract)
+        self.get_logger().info(f"the policy's numbers mean: {contract}")
+
+    def _on_action(self, message: EndEffectorDelta) -> None:
+        if not self._is_active or self._output is None:
+            return
+        now_s, stamp_s = self._now_s(), conversions.seconds(message.header.stamp)
+        decision = self._supervisor.offer(
+            conversions.action_from_message(message), stamp_s=stamp_s, now_s=now_s, measured=self._pose(now_s)
+        )
+        if isinstance(decision, SafeAction):
+            self._diagnostics.stage("capture to motion node").add(max(0.0, now_s - stamp_s))
+            if not self._options.dry_run:
+                self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
+        else:
+            self._diagnostics.count("refused actions", decision.reason.value)
+
+    def _on_emergency_stop(self, message: Bool) -> None:
+        if message.data:
+            self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "true on the topic emergency_stop"))
+
+    def _on_halt(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "the service emergency_stop was called"))
+        response.success = True
+        return response
+
+    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = self._second_commander()
+        response.success = not response.message
+        if response.success:
+            self._supervisor.reset()
+        return response
+
+    # Output
+
+    def _tick(self) -> None:
+        try:
+            self._command()
+        except Exception as error:  # noqa: BLE001  the node's tick: whatever failed, the arm must stop and the node must live
+            self.get_logger().error(f"the tick failed, the arm is halted:\n{traceback.format_exc()}")
+            self._supervisor.halt(Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500]))
+            if self._output is not None and not self._options.dry_run:
+                self._output.hold(stamp=self.get_clock().now().to_msg())
+
+    def _command(self) -> None:
+        if not self._is_active or self._output is None:
+            self._report.inactive(self._supervisor)
+            return
+        now_s = self._now_s()
+        self._diagnostics.rate("ticks").tick(time.monotonic())
+        second = self._second_commander()
+        if second:
+            self._supervisor.halt(Stop(StopReason.SECOND_COMMANDER, second))
+        steady_s = None if self.get_parameter("use_sim_time").value else time.monotonic()
+        command = self._supervisor.tick(now_s, steady_s=steady_s, measured=self._pose(now_s))
+        stamp = self.get_clock().now().to_msg()
+        if not self._options.dry_run:
+            self._output.send(command, stamp=stamp, now_s=now_s)
+        if command.setpoint is not None:
+            frame = self._arm.frames.base
+            self._setpoints.publish(conversions.stamped_pose_message(command.setpoint.pose, frame=frame, stamp=stamp))
+        self._report.commanded(command, self._supervisor)
+
+    def _second_commander(self) -> str:
+        return "" if self._output is None else self._output.second_commander()
+
+    def _fall_silent(self) -> None:
+        if self._is_active and self._output is not None and not self._options.dry_run:
+            self._output.hold(stamp=self.get_clock().now().to_msg())
+        self._is_active = False
+        self._report.inactive(self._supervisor)
+
+    def _pose(self, now_s: float) -> StampedPose | Stop:
+        state = self._measured.proprio(since_s=now_s - self._options.max_state_age_s)
+        pose = self._measured.pose()
+        if isinstance(state, Stop):
+            return state
+        return Stop(StopReason.NO_PROPRIO, "nothing measures the end effector") if pose is None else pose
+
+    def _now_s(self) -> float:
+        return conversions.seconds(self.get_clock().now().to_msg())
+
+
+def _reason(name: str) -> StopReason:
+    """The reason of that value; one that this version does not know is the policy's failure."""
+    return StopReason(name) if name in {reason.value for reason in StopReason} else StopReason.POLICY_FAILED
+
+
+def main() -> int:
+    """Run the motion node until SIGINT or SIGTERM; returns the exit status."""
+    return run(MotionNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
