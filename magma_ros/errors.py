@@ -13,6 +13,10 @@ class InvalidInputError(MagmaRosError):
     """An image, pose or instruction that cannot be used as it came."""
 
 
+class TransformError(MagmaRosError):
+    """Frames that are not linked, or links that make no tree: the pose of one in the other is not known."""
+
+
 class ActionDecodeError(MagmaRosError):
     """Tokens that are not exactly one action: a wrong count or an id outside the action bins."""
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.types import Action, FloatArray
+from magma_ros.types import Action, FloatArray, Pose
 
 
 def rpy_to_rotation_vector(rotation_rpy_rad: ArrayLike) -> FloatArray:
@@ -71,6 +71,18 @@ def relative_ee_delta(
     end = _finite(to_position_m, width=3, name="to_position_m")
     turn = _rotation(to_quat_xyzw) * _rotation(from_quat_xyzw).inv()
     return end - start, np.asarray(turn.as_rotvec())
+
+
+def compose_poses(pose_b_in_a: Pose, pose_c_in_b: Pose) -> Pose:
+    """The pose of c in a, its quaternion of unit norm.
+
+    Raises:
+        InvalidInputError: a value is not finite or a quaternion has no direction.
+    """
+    turn = _rotation(pose_b_in_a.quat_xyzw)
+    offset = turn.apply(_finite(pose_c_in_b.position_m, width=3, name="position_m"))
+    position = _finite(pose_b_in_a.position_m, width=3, name="position_m") + offset
+    return Pose(position, (turn * _rotation(pose_c_in_b.quat_xyzw)).as_quat())
 
 
 def quat_distance_rad(first_quat_xyzw: ArrayLike, second_quat_xyzw: ArrayLike) -> float:
