@@ -21,7 +21,7 @@ from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
 from magma_ros.sim.bridge.scene import BASE_POSITION_M, CONTROL_HZ, TABLE_TOP_M
 from magma_ros.sim.suites import BRIDGE_LIMITS
 
-NAMES = ["fr3", "sim", "ur5e", "wx250s"]
+NAMES = ["fr3", "sim", "stand_in", "ur5e", "wx250s"]
 REAL = ["fr3", "ur5e", "wx250s"]
 DELETE = object()
 
@@ -47,8 +47,8 @@ def faults_of(document: Any) -> list[str]:
     return lines
 
 
-def test_the_project_brings_four_arms() -> None:
-    """One simulated arm and three real ones, each in the file of its name."""
+def test_the_project_brings_five_arms() -> None:
+    """One simulated arm, one stand-in and three real ones, each in the file of its name."""
     assert NAMES == arms.available()
     assert NAMES == [arms.load(name).name for name in NAMES]
 
@@ -134,6 +134,17 @@ def test_real_arms_are_slow_and_stop_in_a_tenth_of_a_second(name: str) -> None:
     ):
         assert speed * jerk >= acceleration**2  # the ramp reaches the acceleration
         assert speed / acceleration + acceleration / jerk <= 0.1 + 1e-9
+
+
+def test_the_stand_in_stops_before_a_fault_is_a_failure() -> None:
+    """From any state within its limits, full acceleration included, it is at rest in 0.08 s."""
+    limits = arms.load("stand_in").limits
+    for speed, acceleration, jerk in (
+        (limits.max_speed_m_s, limits.max_acceleration_m_s2, limits.max_jerk_m_s3),
+        (limits.max_speed_rad_s, limits.max_acceleration_rad_s2, limits.max_jerk_rad_s3),
+    ):
+        assert speed * jerk >= acceleration**2  # the ramp reaches the acceleration
+        assert speed / acceleration + 2 * acceleration / jerk <= 0.08
 
 
 def chain(rows: list[tuple[float, float, float]], joints: tuple[float, ...], *, craig: bool) -> np.ndarray:
@@ -329,5 +340,5 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["panda", "../arms/fr3", "", "schema"])
 def test_an_unknown_arm_names_those_that_there_are(name: str) -> None:
     """A typo or a path that is no file lists the names."""
-    with pytest.raises(ArmConfigError, match=r"\['fr3', 'sim', 'ur5e', 'wx250s'\]"):
+    with pytest.raises(ArmConfigError, match=r"\['fr3', 'sim', 'stand_in', 'ur5e', 'wx250s'\]"):
         arms.load(name)
