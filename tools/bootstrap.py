@@ -2,9 +2,10 @@
 
 Each step leaves a stamp with a hash of its inputs, so that a second run only refreshes the links:
 
-1. packages  system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
-2. messages  `msg/ srv/ action/` generated, compiled and installed into `.venv`
-3. links     `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
+1. packages   system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
+2. messages   `msg/ srv/ action/` generated, compiled and installed into `.venv`
+3. stand-ins  message packages that tests need and no wheel has (`tests/interface_packages`), into `.venv` as well
+4. links      `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ FOREIGN_VARIABLES = (
     "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )
 WITHOUT_DEPENDENCIES = "no_deps.txt"
+STAND_IN_MARK = "Stand-in for tests of magma_ros"  # in the description of each of tests/interface_packages
 STARTED = time.monotonic()
 
 
@@ -62,6 +64,10 @@ def bootstrap(root: Path, venv: Path, *, skip_packages: bool) -> None:
     if not messages.is_current():
         build_messages(root, venv)
         messages.write()
+    stand_ins = Stamp(venv / "magma_ros.stand_ins", stand_in_sources(root), salt=packages.read())
+    if not stand_ins.is_current():
+        build_stand_ins(root, venv)
+        stand_ins.write()
     layout.link_checkout(root, venv)
 
 
@@ -74,6 +80,22 @@ def interface_sources(root: Path) -> list[Path]:
     """The files that decide what the compiled messages are."""
     folders = [sorted((root / name).iterdir()) for name in ("msg", "srv", "action")]
     return [root / "CMakeLists.txt", root / "package.xml", *(path for folder in folders for path in folder)]
+
+
+def stand_in_sources(root: Path) -> list[Path]:
+    """The files that decide what the compiled stand-ins are."""
+    return sorted(path for path in (root / "tests" / "interface_packages").rglob("*") if path.is_file())
+
+
+def stand_ins_to_build(root: Path, venv: Path) -> list[str]:
+    """Names of the stand-ins that `.venv` lacks or has from us; a real package of that name is left alone."""
+    found = []
+    for path in sorted((root / "tests" / "interface_packages").glob("*/package.xml")):
+        name = path.parent.name
+        installed = venv / "share" / name / "package.xml"
+        if not installed.exists() or STAND_IN_MARK in installed.read_text(encoding="utf-8"):
+            found.append(name)
+    return found
 
 
 def install_packages(root: Path, venv: Path) -> None:
@@ -128,27 +150,41 @@ def is_sound(venv: Path) -> bool:
 
 
 def build_messages(root: Path, venv: Path) -> None:
-    """Generate, compile and install the interfaces into `.venv`."""
+    """Generate, compile and install our interfaces into `.venv`."""
     say("compiling the messages; about a minute")
+    run([venv / "bin" / "python", root / "tools" / "patch_ros_wheels.py"])
+    options = {"CMAKE_BUILD_TYPE": "Release", "MAGMA_ROS_INTERFACES_ONLY": "ON"}
+    build_interfaces(root, root / "build" / "interfaces", venv, options=options)
+
+
+def build_stand_ins(root: Path, venv: Path) -> None:
+    """Generate, compile and install what `.venv` lacks of `tests/interface_packages`."""
+    names = stand_ins_to_build(root, venv)
+    if not names:
+        return
+    say(f"compiling stand-ins of {', '.join(names)} for tests; half a minute")
+    options = {"PACKAGES": ";".join(names)}
+    build_interfaces(root / "tests" / "interface_packages", root / "build" / "stand_ins", venv, options=options)
+
+
+def build_interfaces(source: Path, build: Path, venv: Path, *, options: dict[str, str]) -> None:
+    """Run CMake on `source` in a fresh folder `build`, and install into `.venv`."""
     binaries = venv / "bin"
     os.environ["PATH"] = os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)])
     os.environ["AMENT_PREFIX_PATH"] = str(venv)
-    run([binaries / "python", root / "tools" / "patch_ros_wheels.py"])
-    build = root / "build" / "interfaces"
     shutil.rmtree(build, ignore_errors=True)
     build.mkdir(parents=True)
     settings = {
-        "CMAKE_BUILD_TYPE": "Release",
         "BUILD_TESTING": "OFF",
         "CMAKE_INSTALL_PREFIX": venv,
         "CMAKE_PREFIX_PATH": venv,
         "CMAKE_MAKE_PROGRAM": binaries / "ninja",
         "Python3_EXECUTABLE": binaries / "python",
-        "MAGMA_ROS_INTERFACES_ONLY": "ON",
+        **options,
     }
     flags = [f"-D{name}={value}" for name, value in settings.items()]
     log = build / "build.log"
-    run([binaries / "cmake", "-S", root, "-B", build, "-GNinja", *flags], log=log)
+    run([binaries / "cmake", "-S", source, "-B", build, "-GNinja", *flags], log=log)
     run([binaries / "cmake", "--build", build, "--target", "install"], log=log)
 
 

@@ -3,7 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bootstrap import Stamp, is_sound, package_sources, pip_runs
+from bootstrap import STAND_IN_MARK, Stamp, is_sound, package_sources, pip_runs, stand_ins_to_build
+from control_msgs.action import GripperCommand, ParallelGripperCommand
+from moveit_msgs.srv import ServoCommandType
+from tf2_msgs.msg import TFMessage
 
 ROOT = Path(__file__).parents[2]
 WARM_START_S = 1.0
@@ -61,3 +64,27 @@ def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> 
     assert files - {second[2]} == set(first) - {"-r"}
     assert second[2] in files
     assert "openpi-client==" in Path(second[2]).read_text()
+
+
+def test_a_real_message_package_is_not_replaced_by_a_stand_in(tmp_path) -> None:
+    """Stand-ins are built where the environment lacks the package or has ours; somebody else's stays."""
+    names = ["control_msgs", "moveit_msgs", "tf2_msgs"]
+    assert names == stand_ins_to_build(ROOT, tmp_path)
+    for name, text in (("control_msgs", STAND_IN_MARK), ("tf2_msgs", "the real one")):
+        (tmp_path / "share" / name).mkdir(parents=True)
+        (tmp_path / "share" / name / "package.xml").write_text(text)
+    assert ["control_msgs", "moveit_msgs"] == stand_ins_to_build(ROOT, tmp_path)
+    marked = [STAND_IN_MARK in (ROOT / "tests/interface_packages" / name / "package.xml").read_text() for name in names]
+    assert [True] * 3 == marked
+
+
+def test_stand_ins_have_the_fields_that_robots_use() -> None:
+    """A goal, a service call and a transform that our code writes for the stand-ins fit upstream's definitions."""
+    assert {"command": "control_msgs/GripperCommand"} == GripperCommand.Goal.get_fields_and_field_types()
+    parallel = ParallelGripperCommand
+    assert {"command": "sensor_msgs/JointState"} == parallel.Goal.get_fields_and_field_types()
+    assert ["state", "stalled", "reached_goal"] == list(parallel.Result.get_fields_and_field_types())
+    assert {"state": "sensor_msgs/JointState"} == parallel.Feedback.get_fields_and_field_types()
+    assert {"command_type": "int8"} == ServoCommandType.Request.get_fields_and_field_types()
+    assert (0, 1, 2) == tuple(getattr(ServoCommandType.Request, name) for name in ("JOINT_JOG", "TWIST", "POSE"))
+    assert {"transforms": "sequence<geometry_msgs/TransformStamped>"} == TFMessage.get_fields_and_field_types()
