@@ -69,9 +69,9 @@ class Topic:
         """The same, silent unless `node` is active."""
         return node.create_lifecycle_publisher(self.message, self.name, self.offered.profile())
 
-    def subscribe(self, node: Node, callback: Callable[[Any], None]) -> None:
-        """Let `callback` have every message that `node` gets with the requested quality of service."""
-        node.create_subscription(self.message, self.name, callback, self.requested.profile())
+    def subscribe(self, node: Node, callback: Callable[[Any], None], *, raw: bool = False) -> Any:
+        """Let `callback` have every message that `node` gets with the requested quality of service; `raw`: as bytes."""
+        return node.create_subscription(self.message, self.name, callback, self.requested.profile(), raw=raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,4 +199,16 @@ ARM_PARAMETERS = (
     Parameter(
         "command_slack_s", 0.25, "age beyond one control period that drops a command [s]", 0.0, 5.0, read_only=True
     ),
+)
+
+DRIVER_PARAMETERS = (
+    ARM,
+    Parameter("rate_hz", 100.0, "measured state published in a second [Hz]", 10.0, 500.0, read_only=True),
+    Parameter(
+        "command_timeout_s", 0.0, "age of a twist that stops the arm [s]; 0 takes the arm's", 0.0, 5.0, read_only=True
+    ),
+    Parameter("lag_s", 0.02, "time constant with which the arm follows its commands [s]", 0.001, 1.0, read_only=True),
+    Parameter("noise_m", 0.0, "standard deviation of the measured position, each axis [m]", 0.0, 0.01, read_only=True),
+    Parameter("noise_rad", 0.0, "same of the orientation [rad]", 0.0, 0.1, read_only=True),
+    Parameter("fault", "none", "a fault on purpose (sim/kinematic_arm.py), for wiggle to find", read_only=True),
 )
