@@ -1,0 +1,35 @@
+"""Where an arm's pictures come from; no node in here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sensor_msgs.msg import CompressedImage
+
+from magma_ros.arm import Arm
+from magma_ros.errors import ArmConfigError
+from magma_ros.ros.interface import CAMERA, Topic
+
+TRANSPORTS = ("raw", "compressed")
+
+
+def camera_topics(arm: Arm, *, camera_topic: str, image_transport: str) -> dict[str, Topic]:
+    """The topic of every camera of `arm`, by the camera's name, in the order of its file.
+
+    Args:
+        arm: Names cameras and topics.
+        camera_topic: Instead of the only camera's topic; empty for the arm's own.
+        image_transport: `raw` for Image, `compressed` for CompressedImage on the topic's own `/compressed`.
+
+    Raises:
+        ArmConfigError: another transport, or one topic for an arm with several cameras.
+    """
+    if image_transport not in TRANSPORTS:
+        raise ArmConfigError(f"image_transport: expected one of {TRANSPORTS}, got {image_transport!r}")
+    names = [camera.name for camera in arm.topics.cameras]
+    if camera_topic and len(names) != 1:
+        raise ArmConfigError(f"camera_topic: expected an arm with one camera, {arm.name!r} has {names}")
+    topics = {camera.name: replace(CAMERA, name=camera_topic or camera.topic) for camera in arm.topics.cameras}
+    if image_transport == "raw":
+        return topics
+    return {n: replace(t, name=f"{t.name}/compressed", message=CompressedImage) for n, t in topics.items()}
