@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter, deque
+from itertools import accumulate
 
 from magma_ros.errors import InvalidInputError
 
@@ -74,13 +75,11 @@ class LatencyHistogram:
         """
         if not 0.0 <= percent <= 100.0:
             raise InvalidInputError(f"percentile: expected 0 … 100, got {percent}")
-        counts = list(self.counts)
-        rank, passed = max(1, math.ceil(sum(counts) * percent / 100.0)), 0
-        for count, upper_edge_s in zip(counts, UPPER_EDGES_S, strict=True):
-            passed += count
-            if passed >= rank:
-                return min(upper_edge_s, self.max_s)
-        return 0.0
+        reached = list(accumulate(self.counts))
+        if not reached[-1]:
+            return 0.0
+        rank = max(1, math.ceil(reached[-1] * percent / 100.0))
+        return min(UPPER_EDGES_S[bisect_left(reached, rank)], self.max_s)
 
     def copy(self) -> LatencyHistogram:
         """The counts of this moment."""

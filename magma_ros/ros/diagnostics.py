@@ -7,7 +7,7 @@ qualified name, units are in the keys. Levels and fields as in REP 107.
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import defaultdict, deque
 from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -46,23 +46,23 @@ class Diagnostics:
         self._name = node.get_fully_qualified_name()
         self._hardware_id = hardware_id
         self._level, self._message = Level.OK, "started"
-        self._stages: dict[str, _Stage] = {}
-        self._rates: dict[str, Rate] = {}
-        self._groups: dict[str, _Group] = {}
+        self._stages: defaultdict[str, _Stage] = defaultdict(_Stage)
+        self._rates: defaultdict[str, Rate] = defaultdict(Rate)
+        self._groups: defaultdict[str, _Group] = defaultdict(_Group)
         self._publisher = DIAGNOSTICS.publisher(node)
         node.create_timer(PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def stage(self, name: str) -> LatencyHistogram:
         """The latencies of one stage, to add to."""
-        return self._stages.setdefault(name, _Stage()).latencies
+        return self._stages[name].latencies
 
     def rate(self, name: str) -> Rate:
         """How often something happens; tick it with the node's clock."""
-        return self._rates.setdefault(name, Rate())
+        return self._rates[name]
 
     def count(self, group: str, reason: str, n: int = 1) -> None:
         """Something was dropped or refused `n` times; its group warns until the window has passed."""
-        self._groups.setdefault(group, _Group()).counts.add(reason, n)
+        self._groups[group].counts.add(reason, n)
 
     def level(self, level: Level, message: str) -> None:
         """How the node is from now on, for people."""
