@@ -20,14 +20,13 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from magma_ros.errors import EnvError, MagmaRosError
+from magma_ros.errors import MagmaRosError
 from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
-from magma_ros.shared_files import shared_folders
 from magma_ros.sim.evaluate import Evaluation
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
-from magma_ros.sim.processes import Child, run_id
+from magma_ros.sim.processes import Child, graph_environment, shared_file
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.rollout import Outcome as Verdict
 from magma_ros.sim.rollout import RolloutResult
@@ -58,31 +57,6 @@ class DemoOptions:
     real_time_factor: float = 1.0
     output: Path = Path("outputs")
     json: Path | None = None
-
-
-def graph_environment() -> dict[str, str]:
-    """What the nodes' processes need: this machine only, a domain of this run, a transport that loses no picture."""
-    return {
-        "ROS_DOMAIN_ID": str(run_id()),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_file("config/fastdds.xml")),
-        "MALLOC_MMAP_THRESHOLD_": "33554432",
-        "MALLOC_TRIM_THRESHOLD_": "268435456",
-        "MALLOC_ARENA_MAX": "1",
-    }
-
-
-def shared_file(name: str) -> Path:
-    """A file of this project outside the Python package: from the source checkout, or from where it was installed.
-
-    Raises:
-        EnvError: it is in neither place.
-    """
-    places = list(shared_folders(name))
-    for place in places:
-        if place.is_file():
-            return place
-    raise EnvError(f"{name}: expected in one of {[str(place) for place in places]}")
 
 
 @contextmanager

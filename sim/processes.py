@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magma_ros.errors import EnvError
+from magma_ros.shared_files import shared_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,28 @@ def run_id() -> int:
     """A ROS domain from 1 to 100 for a run of this process, unless the user chose one."""
     chosen = os.environ.get("ROS_DOMAIN_ID", "")
     return int(chosen) if chosen.isdigit() else (os.getpid() + time.monotonic_ns() // 1_000_000) % 100 + 1
+
+
+def graph_environment() -> dict[str, str]:
+    """What the nodes' processes need: this machine only, a domain of this run, a transport that loses no picture."""
+    return {
+        "ROS_DOMAIN_ID": str(run_id()),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_file("config/fastdds.xml")),
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "268435456",
+        "MALLOC_ARENA_MAX": "1",
+    }
+
+
+def shared_file(name: str) -> Path:
+    """A file of this project outside the Python package: from the source checkout, or from where it was installed.
+
+    Raises:
+        EnvError: it is in neither place.
+    """
+    places = list(shared_folders(name))
+    for place in places:
+        if place.is_file():
+            return place
+    raise EnvError(f"{name}: expected in one of {[str(place) for place in places]}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from magma_ros.sim.demo import shared_file
+from magma_ros.sim.processes import shared_file
 from tests.model.random_checkpoints import write_random_checkpoint
 
 
