@@ -13,7 +13,9 @@ from magma_ros.errors import InvalidInputError, PlayoutError
 from magma_ros.turning import Turning
 from magma_ros.types import FloatArray, Pose
 
-_PER_AXIS = 1.0 / math.sqrt(3.0)  # three axes at this share of a limit have the limit's length together
+FALLBACKS = ("time", "unsynchronised", "halt")
+"""What is done, in turn, where Ruckig finds no way: 2 % more time, each axis on its own, none at all."""
+PER_AXIS = 1.0 / math.sqrt(3.0)  # three axes at this share of a limit have the limit's length together
 _TURN_SHARE = 0.9  # left of an angular limit for the difference between a turn's derivatives and angular rates
 
 
@@ -98,6 +100,7 @@ class Planner:
     ) -> None:
         """Limits of the length of each vector: (of the position [m/s, ...], of the orientation [rad/s, ...])."""
         self._ruckig = Ruckig(6)
+        self.num_fallbacks = dict.fromkeys(FALLBACKS, 0)  # by what was done next
         self._speed, self._acceleration, self._jerk = _per_axis(speed), _per_axis(acceleration), _per_axis(jerk)
 
     def to(self, start: Motion, goal: Place, *, at_least_s: float) -> Plan | None:
@@ -106,16 +109,17 @@ class Planner:
         inputs.target_position = [*goal.position, *start.turning.turn_to(goal.rotation)]
         # A straight line from rest. At the edge of a limit Ruckig may fail to make the axes end together in a given
         # time (its "step 2"); a slightly longer time, or each axis on its own, has the same end and limits.
-        for synchronization, duration_s in (
-            (Synchronization.Phase, at_least_s),
-            (Synchronization.Time, 1.02 * at_least_s),
-            (Synchronization.No, 0.0),
+        for synchronization, duration_s, fallback in (
+            (Synchronization.Phase, at_least_s, "time"),
+            (Synchronization.Time, 1.02 * at_least_s, "unsynchronised"),
+            (Synchronization.No, 0.0, "halt"),
         ):
             inputs.synchronization = synchronization
             inputs.minimum_duration = duration_s if duration_s > 0 else None
             plan = self._plan(start, inputs)
             if plan is not None:
                 return plan
+            self.num_fallbacks[fallback] += 1
         return None
 
     def stop(self, start: Motion) -> Plan:
@@ -151,4 +155,4 @@ class Planner:
 
 def _per_axis(limit: tuple[float, float]) -> list[float]:
     linear, angular = limit
-    return [linear * _PER_AXIS] * 3 + [angular * _PER_AXIS * _TURN_SHARE] * 3
+    return [linear * PER_AXIS] * 3 + [angular * PER_AXIS * _TURN_SHARE] * 3

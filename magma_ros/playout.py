@@ -6,7 +6,8 @@ Ruckig plans each motion, with jerk as a limit, from the setpoint's present stat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -15,72 +16,15 @@ from magma_ros.contract import Reference
 from magma_ros.errors import ContractError, InvalidInputError, PlayoutError
 from magma_ros.geometry import compose_ee_delta
 from magma_ros.motion import Motion, Place, Plan, Planner
+from magma_ros.setpoint import PlayoutLimits, Setpoint
 from magma_ros.turning import Turning
-from magma_ros.types import Action, FloatArray, Pose
+from magma_ros.types import Action, Pose
+
+__all__ = ["Playout", "PlayoutLimits", "Setpoint"]
 
 _MAX_TURN_RAD = 0.5  # a longer turn is planned afresh on its way: that difference grows with the turn's square
 _RELEASE_SHARE = 0.8  # a setpoint that waited goes on when the arm is this near, as a share of the allowed lag
 _AT_GOAL_M, _AT_GOAL_RAD = 1e-6, 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class PlayoutLimits:
-    """How a setpoint may move, and when it stops; lengths of vectors, not of single axes.
-
-    Attributes:
-        max_speed_m_s, max_acceleration_m_s2, max_jerk_m_s3: Of the end effector's position.
-        max_speed_rad_s, max_acceleration_rad_s2, max_jerk_rad_s3: Of its orientation: the angular velocity and its
-            derivatives.
-        max_lag_m, max_lag_rad: How far the measured pose may be from the setpoint before the setpoint waits.
-        expiry_s: How late, counted from the end of an action's control period, the next may come before the setpoint
-            stops [s].
-        max_gap_s: A tick that comes later than this after the one before moves the setpoint as if it had come then
-            [s]: a process that slept makes the motion late, not a leap.
-    """
-
-    max_speed_m_s: float
-    max_acceleration_m_s2: float
-    max_jerk_m_s3: float
-    max_speed_rad_s: float
-    max_acceleration_rad_s2: float
-    max_jerk_rad_s3: float
-    max_lag_m: float
-    max_lag_rad: float
-    expiry_s: float
-    max_gap_s: float = 0.1
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise ContractError(f"{field.name}: expected a finite number above zero, got {value!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Setpoint:
-    """Where the end effector should be and how fast it should go there, in the playout's frame.
-
-    Attributes:
-        pose: Of the end effector, unit quaternion.
-        linear_velocity_m_s, linear_acceleration_m_s2: Shape (3,).
-        angular_velocity_rad_s, angular_acceleration_rad_s2: Along the frame's axes, shape (3,).
-        done: At rest at the goal; nothing moves until the next action.
-        expired: The next action was late: the setpoint comes to rest, and stays.
-        waiting: The measured pose is too far behind; the setpoint stays within the allowed lag of it.
-        dropped_m, dropped_rad: What the arm was told but will not do, since `begin`: each stop, expiry, and action
-            that came while waiting adds the distance between the goal that was and the goal that is.
-    """
-
-    pose: Pose
-    linear_velocity_m_s: FloatArray
-    linear_acceleration_m_s2: FloatArray
-    angular_velocity_rad_s: FloatArray
-    angular_acceleration_rad_s2: FloatArray
-    done: bool
-    expired: bool
-    waiting: bool
-    dropped_m: float
-    dropped_rad: float
 
 
 class Playout:
@@ -134,6 +78,11 @@ class Playout:
             jerk=(limits.max_jerk_m_s3, limits.max_jerk_rad_s3),
         )
         self._started = False
+
+    @property
+    def num_fallbacks(self) -> Mapping[str, int]:
+        """How often, since this playout was made, Ruckig needed a way round, by `motion.FALLBACKS`; for diagnostics."""
+        return MappingProxyType(self._planner.num_fallbacks)
 
     def begin(self, pose_ee_in_base: Pose, now_s: float) -> None:
         """At rest at the measured pose; forgets all before.
@@ -303,6 +252,7 @@ class Playout:
             done=off_m <= _AT_GOAL_M and off_rad <= _AT_GOAL_RAD,
             expired=self._expired,
             waiting=self._waiting,
+            stopped=self._stopped and not self._expired,
             dropped_m=self._dropped_m,
             dropped_rad=self._dropped_rad,
         )

@@ -127,6 +127,16 @@ def test_limits_hold_beyond_what_can_be_played(seed: int, limits: PlayoutLimits)
     assert longest_of(seen[-1][1].linear_velocity_m_s) == 0
 
 
+def test_the_ways_round_are_counted() -> None:
+    """A motion that Ruckig finds no synchronised way for is counted as taken without one; plain motions are not."""
+    playout = make_playout()
+    playout.accept(make_action(), 0.0)
+    run(playout, 0.0, 1.0)
+    assert {"time": 0, "unsynchronised": 0, "halt": 0} == playout.num_fallbacks
+    play(playout := make_playout(), np.random.default_rng(2588), faithful=False)
+    assert playout.num_fallbacks["time"] == 1
+
+
 def run(playout: Playout, start_s: float, end_s: float, **options: object) -> Setpoint:
     for now_s in np.arange(start_s, end_s, 0.02):
         setpoint = playout.tick(float(now_s), **options)
@@ -142,6 +152,7 @@ def test_a_stop_is_smooth_and_counted(at_s: float) -> None:
     playout.stop(at_s)
     end = run(playout, at_s, at_s + 1.0)
     assert end.done
+    assert end.stopped
     assert not end.expired
     missing_m = np.linalg.norm(HOME.position_m + STEP[:3] - end.pose.position_m)
     assert missing_m == pytest.approx(end.dropped_m, abs=1e-9)
@@ -155,6 +166,7 @@ def test_a_late_action_stops_the_setpoint_and_the_next_goes_on_from_there() -> N
     stopped = run(playout, PERIOD_S + LIMITS.expiry_s, 3.0)
     assert stopped.expired
     assert stopped.done
+    assert not stopped.stopped
     assert stopped.dropped_m > 0.1
     playout.accept(make_action(), 3.0)
     end = run(playout, 3.0, 4.5)
