@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from magma_ros.arm import Arm, EeDeltaOutput
+from magma_ros.arm import Arm, EeDeltaOutput, TwistOutput
 from magma_ros.arm_checks import arm_faults
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ArmConfigError, ContractError
@@ -18,6 +18,7 @@ from magma_ros.json_files import read_object
 from magma_ros.playout import PlayoutLimits
 from magma_ros.safety import SafetyLimits
 from magma_ros.schema_faults import schema_faults
+from magma_ros.servoing import playout_share
 from magma_ros.shared_files import shared_folders
 from magma_ros.yaml_files import read_mapping
 
@@ -101,9 +102,12 @@ def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.
 
 
 def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> PlayoutLimits:
-    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late."""
+    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late.
+
+    An arm that takes speeds leaves a share of its limits to `servoing.TwistTracker`.
+    """
     limits = arm.limits
-    return PlayoutLimits(
+    whole = PlayoutLimits(
         max_speed_m_s=speed_scale * limits.max_speed_m_s,
         max_acceleration_m_s2=limits.max_acceleration_m_s2,
         max_jerk_m_s3=limits.max_jerk_m_s3,
@@ -114,6 +118,7 @@ def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1
         max_lag_rad=limits.max_lag_rad,
         expiry_s=_EXPIRY_SHARE * contract.control_period_s,
     )
+    return playout_share(whole) if isinstance(arm.output, TwistOutput) else whole
 
 
 def _find(name_or_path: Path | str) -> Path:
