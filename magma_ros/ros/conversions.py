@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, PoseStamped, Quaternion, Vector3
+from geometry_msgs.msg import Point, PoseStamped, Quaternion, Transform, Vector3
 from geometry_msgs.msg import Pose as PoseMessage
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
@@ -18,6 +19,9 @@ from magma_ros.errors import ContractError, InvalidInputError
 from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.types import ACTION_DIM, Action, ActionChunk, Pose, Proprio
+
+LATEST_STAMP_S = 2**31 - 2
+"""The last second that every stamp can hold, in 2038 [s]."""
 
 _NANOSECONDS = 1_000_000_000
 _QUATERNION_TOLERANCE = 1e-3
@@ -35,8 +39,8 @@ def time_message(stamp_s: float) -> Time:
     Raises:
         InvalidInputError: not finite, negative, or beyond what a stamp holds.
     """
-    if not (math.isfinite(stamp_s) and 0 <= stamp_s < 2**31 - 1):
-        raise InvalidInputError(f"stamp: expected seconds from 0 to 2**31 - 2, got {stamp_s}")
+    if not 0 <= stamp_s <= LATEST_STAMP_S:
+        raise InvalidInputError(f"stamp: expected seconds from 0 to {LATEST_STAMP_S}, got {stamp_s}")
     sec, nanosec = divmod(round(stamp_s * _NANOSECONDS), _NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
 
@@ -59,35 +63,42 @@ class GripperJoint:
         return min(1.0, max(0.0, share))
 
 
-def proprio_from_messages(joints: JointState, ee_pose: PoseStamped, *, gripper: GripperJoint, frame: str) -> Proprio:
-    """Measured robot state from its two messages; arm joints in the order they came.
+def pose_from_message(message: PoseMessage | Transform) -> Pose:
+    """The pose in a message, or the one that a transform gives the child frame in its parent.
 
     Raises:
-        InvalidInputError: the gripper joint is missing, names and positions differ in number, the pose is in another
-            frame than `frame`, its quaternion is not of unit norm, or a number is not finite.
+        InvalidInputError: a number is not finite, or the quaternion is not of unit norm.
     """
-    if ee_pose.header.frame_id != frame:
-        raise InvalidInputError(f"ee_pose frame: expected {frame!r}, got {ee_pose.header.frame_id[:64]!r}")
-    if len(joints.name) != len(joints.position) or joints.name.count(gripper.name) != 1:
+    if isinstance(message, Transform):
+        place, turn = message.translation, message.rotation
+    else:
+        place, turn = message.position, message.orientation
+    position, quaternion = [place.x, place.y, place.z], [turn.x, turn.y, turn.z, turn.w]
+    if not all(map(math.isfinite, (*position, *quaternion))):
+        raise InvalidInputError(f"pose: expected finite numbers, got {position} and {quaternion}")
+    if abs(math.hypot(*quaternion) - 1.0) > _QUATERNION_TOLERANCE:
+        raise InvalidInputError(f"pose: expected a quaternion of unit norm, got {math.hypot(*quaternion):.4f}")
+    return Pose(np.array(position), np.array(quaternion))
+
+
+def positions_from_message(message: JointState, *, wanted: Collection[str]) -> dict[str, float]:
+    """Positions of the `wanted` joints that the message has [rad or m], which may be none of them.
+
+    Raises:
+        InvalidInputError: names and positions differ in number, or a wanted joint is there twice or is not finite.
+    """
+    if len(message.name) != len(message.position):
         raise InvalidInputError(
-            f"joint_states: expected a position per name and {gripper.name!r} once, "
-            f"got {len(joints.position)} positions for {list(joints.name)[:16]}"
+            f"joint_states: expected a position per name, got {len(message.position)} for {len(message.name)} names"
         )
-    measured = dict(zip(joints.name, joints.position, strict=True))
-    opening_position = measured.pop(gripper.name)
-    pose = ee_pose.pose
-    position = [pose.position.x, pose.position.y, pose.position.z]
-    quaternion = [pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w]
-    if not np.isfinite([*position, *quaternion, opening_position, *measured.values()]).all():
-        raise InvalidInputError("joint_states and ee_pose: expected finite numbers")
-    if abs(np.linalg.norm(quaternion) - 1.0) > _QUATERNION_TOLERANCE:
-        raise InvalidInputError(f"ee_pose quaternion: expected unit norm, got {np.linalg.norm(quaternion):.4f}")
-    return Proprio(
-        ee_position_m=np.array(position),
-        ee_quat_xyzw=np.array(quaternion),
-        gripper_opening=gripper.opening(opening_position),
-        joint_positions_rad=np.array(list(measured.values())),
-    )
+    found: dict[str, float] = {}
+    for name, position in zip(message.name, message.position, strict=True):
+        if name not in wanted:
+            continue
+        if name in found or not math.isfinite(position):
+            raise InvalidInputError(f"joint_states: expected {name!r} once and finite, got {position}")
+        found[name] = position
+    return found
 
 
 def joint_state_message(

@@ -8,6 +8,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
+from magma_ros import arms
 from magma_ros.checkpoint import load_policy
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.dataset import sample_of
@@ -18,6 +19,7 @@ from magma_ros.ros.observing import Observer
 from magma_ros.ros.pictures import image_message
 from magma_ros.types import Observation
 from tests.model.random_checkpoints import NANO
+from tests.ros.arm_messages import measured_state
 
 
 def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_folder: Path, tmp_path: Path) -> None:
@@ -35,8 +37,9 @@ def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_fo
         recorded = episode.observation(step)
         message = image_message(recorded.images["image"], stamp=time_message(recorded.stamp_s), frame_id="camera")
         received = deserialize_message(serialize_message(message), Image)
-        observer = Observer(camera="image", gripper=None, frame="base_link", max_proprio_lag_s=1.0)
-        observation = observer.observe(received, instruction=episode.instruction)
+        measured = measured_state(arms.load("sim"), stamp_s=recorded.stamp_s)
+        observer = Observer(["image"], measured, slop_s=0.0, max_proprio_lag_s=1.0, max_identical_pictures=0)
+        observation = observer.observe("image", received, instruction=episode.instruction)
         assert isinstance(observation, Observation)
         model_input = served.encode(observation)
         assert trained.model_input.prompt == model_input.prompt

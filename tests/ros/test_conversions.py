@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Quaternion, Transform, Vector3
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -59,53 +60,55 @@ def state_messages(measured):
 def test_measured_state_survives_its_messages(gripper):
     """Joints, pose and gripper come back as they were."""
     measured = proprio(gripper)
-    again = conversions.proprio_from_messages(
-        *map(over_the_wire, state_messages(measured)), gripper=GRIPPER, frame="base_link"
-    )
-    for name in ("ee_position_m", "ee_quat_xyzw", "joint_positions_rad", "gripper_opening"):
-        assert getattr(again, name) == pytest.approx(getattr(measured, name), abs=1e-12)
+    joints, pose = map(over_the_wire, state_messages(measured))
+    positions = conversions.positions_from_message(joints, wanted=[*NAMES, GRIPPER.name])
+    assert dict(zip(NAMES, measured.joint_positions_rad, strict=True)) == {name: positions[name] for name in NAMES}
+    assert GRIPPER.opening(positions[GRIPPER.name]) == pytest.approx(gripper, abs=1e-12)
+    again = conversions.pose_from_message(pose.pose)
+    np.testing.assert_array_equal(measured.ee_position_m, again.position_m)
+    np.testing.assert_array_equal(measured.ee_quat_xyzw, again.quat_xyzw)
 
 
-def spoil_names(joints, pose):
-    joints.name = ["waist"]
-
-
-def spoil_gripper(joints, pose):
-    joints.name = ["waist", "shoulder", "claw"]
-
-
-def spoil_joint(joints, pose):
-    joints.position[0] = math.nan
-
-
-def spoil_frame(joints, pose):
-    pose.header.frame_id = "map"
-
-
-def spoil_position(joints, pose):
-    pose.pose.position.x = math.inf
-
-
-def spoil_quaternion(joints, pose):
-    pose.pose.orientation.w = 0.0
+def test_only_wanted_joints_are_read():
+    """Joints of others are passed over, broken ones too; none at all is an empty answer."""
+    joints = JointState(name=["other", "waist"], position=[math.nan, 0.5])
+    assert conversions.positions_from_message(joints, wanted=["waist", "elbow"]) == {"waist": 0.5}
+    assert conversions.positions_from_message(JointState(), wanted=["waist"]) == {}
 
 
 @pytest.mark.parametrize(
-    "spoil", [spoil_names, spoil_gripper, spoil_joint, spoil_frame, spoil_position, spoil_quaternion]
+    ("names", "positions"),
+    [(["waist"], []), (["waist"], [0.1, 0.2]), (["waist", "waist"], [0.1, 0.1]), (["waist"], [math.nan])],
 )
-def test_malformed_measured_state_is_refused(spoil):
-    """Names without positions, a missing gripper, another frame, no finite number, no unit quaternion: all refused."""
-    joints, pose = state_messages(proprio())
-    spoil(joints, pose)
-    with pytest.raises(InvalidInputError):
-        conversions.proprio_from_messages(joints, pose, gripper=GRIPPER, frame="base_link")
+def test_malformed_joints_are_refused(names, positions):
+    """Names without positions, the reverse, a joint that is there twice, and one that is not finite: all refused."""
+    with pytest.raises(InvalidInputError, match="joint_states"):
+        conversions.positions_from_message(JointState(name=names, position=positions), wanted=["waist"])
 
 
-def test_an_empty_joint_state_is_refused():
-    """A JointState without entries measures no gripper."""
+def test_a_transform_is_a_pose():
+    """Translation and rotation of a transform are position and orientation of the child in its parent."""
+    message = Transform(translation=Vector3(x=1.0, y=2.0, z=3.0), rotation=Quaternion(x=0.0, y=0.6, z=0.0, w=0.8))
+    pose = conversions.pose_from_message(message)
+    assert ([1.0, 2.0, 3.0], [0.0, 0.6, 0.0, 0.8]) == (pose.position_m.tolist(), pose.quat_xyzw.tolist())
+
+
+@pytest.mark.parametrize(("axis", "value"), [("x", math.nan), ("z", math.inf)])
+def test_a_position_that_is_not_finite_is_refused(axis, value):
+    """Not a number and infinity are no places."""
     _, pose = state_messages(proprio())
-    with pytest.raises(InvalidInputError, match="gripper"):
-        conversions.proprio_from_messages(JointState(), pose, gripper=GRIPPER, frame="base_link")
+    setattr(pose.pose.position, axis, value)
+    with pytest.raises(InvalidInputError, match="finite"):
+        conversions.pose_from_message(pose.pose)
+
+
+@pytest.mark.parametrize("w", [0.0, 1.0, math.nan])
+def test_a_quaternion_that_is_no_rotation_is_refused(w):
+    """A quaternion whose norm is not one, or no number, is refused: nobody knows what was meant."""
+    _, pose = state_messages(proprio())
+    pose.pose.orientation.w = w
+    with pytest.raises(InvalidInputError, match=r"finite|unit norm"):
+        conversions.pose_from_message(pose.pose)
 
 
 def test_joints_need_their_names():
