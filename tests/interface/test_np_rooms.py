@@ -45,6 +45,7 @@ NP_ROOMS = (
     "magma_ros.playout",
     "magma_ros.servoing",
     "magma_ros.telemetry",
+    "magma_ros.gripper",
     "magma_ros.controller",
     "magma_ros.load_options",
     "magma_ros.policies",
