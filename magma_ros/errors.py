@@ -77,6 +77,10 @@ class ArmConfigError(MagmaRosError):
     """The description of an arm that is missing, unreadable, or contradicts its schema or itself; names every fault."""
 
 
+class RecordingError(MagmaRosError):
+    """A bag that cannot be written where it was wanted, or cannot be read."""
+
+
 class EpisodeError(MagmaRosError):
     """Episodes on disk that are incomplete or do not agree with their description."""
 

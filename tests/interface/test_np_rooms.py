@@ -22,6 +22,7 @@ NP_ROOMS = (
     "magma_ros.picture_files",
     "magma_ros.images",
     "magma_ros.overlay",
+    "magma_ros.bag_writer",
     "magma_ros.prompts",
     "magma_ros.normalization",
     "magma_ros.action_tokens",
