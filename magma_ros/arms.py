@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import types
 import typing
 from dataclasses import fields, is_dataclass
@@ -15,9 +14,11 @@ from magma_ros.arm_checks import arm_faults
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ArmConfigError, ContractError
 from magma_ros.json_files import read_object
+from magma_ros.motion import PER_AXIS, TURN_SHARE
 from magma_ros.playout import PlayoutLimits
 from magma_ros.safety import SafetyLimits
 from magma_ros.schema_faults import schema_faults
+from magma_ros.servoing import playout_share
 from magma_ros.servoing import playout_share
 from magma_ros.shared_files import shared_folders
 from magma_ros.yaml_files import read_mapping
@@ -75,8 +76,8 @@ def schema() -> dict[str, Any]:
 def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> SafetyLimits:
     """What `arm` may be told in one step of a policy with `contract`, at `speed_scale` of its speeds and steps.
 
-    A step is as long as the arm's own step limit, or as its speed allows in a control period, whichever is less; for an
-    arm that interpolates each step itself (`ee_delta`) the step limit alone counts, its speed being its own concern.
+    A step is as long as the arm's own step limit, or as the playout can follow along one axis in a control period,
+    whichever is less; for an arm that interpolates each step itself (`ee_delta`) the step limit alone counts.
 
     Raises:
         ContractError: the contract's displacements are in another frame than the arm's base.
@@ -87,10 +88,14 @@ def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.
             f"{contract.frame!r}; expected one frame"
         )
     limits = arm.limits
-    period_s = math.inf if isinstance(arm.output, EeDeltaOutput) else contract.control_period_s
+    step_m, step_rad = limits.max_translation_step_m, limits.max_rotation_step_rad
+    if not isinstance(arm.output, EeDeltaOutput):
+        played, period_s = playout_limits(arm, contract), contract.control_period_s
+        step_m = min(step_m, period_s * PER_AXIS * played.max_speed_m_s)
+        step_rad = min(step_rad, period_s * PER_AXIS * TURN_SHARE * played.max_speed_rad_s)
     return SafetyLimits(
-        max_translation_step_m=speed_scale * min(limits.max_translation_step_m, limits.max_speed_m_s * period_s),
-        max_rotation_step_rad=speed_scale * min(limits.max_rotation_step_rad, limits.max_speed_rad_s * period_s),
+        max_translation_step_m=speed_scale * step_m,
+        max_rotation_step_rad=speed_scale * step_rad,
         max_observation_age_s=limits.max_observation_age_s,
         max_step_change_m=limits.max_step_change_m,
         workspace_min_m=limits.workspace.min_m,
@@ -102,10 +107,7 @@ def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.
 
 
 def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> PlayoutLimits:
-    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late.
-
-    An arm that takes speeds leaves a share of its limits to `servoing.TwistTracker`.
-    """
+    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late."""
     limits = arm.limits
     whole = PlayoutLimits(
         max_speed_m_s=speed_scale * limits.max_speed_m_s,

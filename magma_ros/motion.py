@@ -16,7 +16,7 @@ from magma_ros.types import FloatArray, Pose
 FALLBACKS = ("time", "unsynchronised", "halt")
 """What is done, in turn, where Ruckig finds no way: 2 % more time, each axis on its own, none at all."""
 PER_AXIS = 1.0 / math.sqrt(3.0)  # three axes at this share of a limit have the limit's length together
-_TURN_SHARE = 0.9  # left of an angular limit for the difference between a turn's derivatives and angular rates
+TURN_SHARE = 0.9  # left of an angular limit for the difference between a turn's derivatives and angular rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +155,4 @@ class Planner:
 
 def _per_axis(limit: tuple[float, float]) -> list[float]:
     linear, angular = limit
-    return [linear * PER_AXIS] * 3 + [angular * PER_AXIS * _TURN_SHARE] * 3
+    return [linear * PER_AXIS] * 3 + [angular * PER_AXIS * TURN_SHARE] * 3

@@ -6,7 +6,7 @@ import math
 
 from magma_ros.errors import InvalidInputError
 
-_EARLY_SHARE = 0.1
+_EARLY_SHARE = 0.15
 """A picture that is early by this share of a period is taken: a camera at the control rate jitters."""
 
 
@@ -22,11 +22,11 @@ class Pacer:
         if not (math.isfinite(rate_hz) and rate_hz > 0):
             raise InvalidInputError(f"rate_hz: expected a positive number, got {rate_hz}")
         self.period_s = 1.0 / rate_hz
-        self._last_s = -math.inf
+        self._taken_s = self._due_s = -math.inf
 
     def reset(self) -> None:
         """The next picture is due."""
-        self._last_s = -math.inf
+        self._taken_s = self._due_s = -math.inf
 
     def is_due(self, stamp_s: float) -> bool:
         """Whether the picture of `stamp_s` [s] is to be acted on; then the next one is due a period later.
@@ -34,9 +34,9 @@ class Pacer:
         Times are those of a grid, not of the last picture, so that a camera whose period does not divide the control
         period keeps the rate on average. Time that runs backwards starts afresh.
         """
-        since_s = stamp_s - self._last_s
-        if 0 <= since_s < (1.0 - _EARLY_SHARE) * self.period_s:
+        early_s = _EARLY_SHARE * self.period_s
+        if self._taken_s <= stamp_s < self._due_s - early_s:
             return False
-        on_grid = self._last_s + self.period_s
-        self._last_s = on_grid if 0 <= stamp_s - on_grid < _EARLY_SHARE * self.period_s else stamp_s
+        is_on_grid = abs(stamp_s - self._due_s) <= early_s
+        self._taken_s, self._due_s = stamp_s, (self._due_s if is_on_grid else stamp_s) + self.period_s
         return True

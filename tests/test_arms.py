@@ -107,13 +107,16 @@ def test_the_simulated_arm_s_numbers_are_the_simulator_s() -> None:
 
 
 def test_a_step_is_as_long_as_speed_and_period_allow() -> None:
-    """At 5 Hz a step takes the arm's own limit; at 20 Hz no more than its speed in 50 ms."""
+    """At 2 Hz a step takes the arm's own limit; at 20 Hz no more than the playout can follow in 50 ms, at any scale."""
     arm = arms.load("fr3")
-    slow = dataclasses.replace(BRIDGE_CONTRACT, frame=arm.frames.base)
+    slow = dataclasses.replace(BRIDGE_CONTRACT, frame=arm.frames.base, control_rate_hz=2.0)
     assert arms.safety_limits(arm, slow).max_translation_step_m == pytest.approx(0.04)
-    limits = arms.safety_limits(arm, dataclasses.replace(slow, control_rate_hz=20.0))
-    assert limits.max_translation_step_m == pytest.approx(arm.limits.max_speed_m_s / 20)
-    assert limits.max_rotation_step_rad == pytest.approx(arm.limits.max_speed_rad_s / 20)
+    fast = dataclasses.replace(slow, control_rate_hz=20.0)
+    limits, played = arms.safety_limits(arm, fast), arms.playout_limits(arm, fast)
+    assert limits.max_translation_step_m == pytest.approx(played.max_speed_m_s / math.sqrt(3) / 20)
+    assert limits.max_rotation_step_rad == pytest.approx(0.9 * played.max_speed_rad_s / math.sqrt(3) / 20)
+    scaled = arms.safety_limits(arm, fast, speed_scale=0.5)
+    assert scaled.max_translation_step_m == pytest.approx(limits.max_translation_step_m / 2)
     assert "fr3_link0" == limits.workspace_frame
 
 

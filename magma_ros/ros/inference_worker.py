@@ -23,11 +23,13 @@ class Job:
         observation: What the tick sees.
         stamp: Its capture time as it came, for the command's header.
         epoch: Number of the instruction that it belongs to; a new number makes the controller forget the old one.
+        received_s: When its last picture came, by `time.perf_counter` [s].
     """
 
     observation: Observation
     stamp: Time
     epoch: int
+    received_s: float
 
 
 @dataclass(frozen=True, slots=True)

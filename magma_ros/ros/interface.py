@@ -11,6 +11,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.lifecycle.node import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -62,16 +63,26 @@ class Topic:
     meaning: str
 
     def publisher(self, node: Node) -> Any:
-        """A publisher on `node` with the offered quality of service."""
-        return node.create_publisher(self.message, self.name, self.offered.profile())
+        """A publisher on `node` with the offered quality of service, or what its parameters `qos_overrides` say."""
+        overridable = QoSOverridingOptions.with_default_policies()
+        return node.create_publisher(
+            self.message, self.name, self.offered.profile(), qos_overriding_options=overridable
+        )
 
     def managed_publisher(self, node: LifecycleNode) -> Any:
         """The same, silent unless `node` is active."""
-        return node.create_lifecycle_publisher(self.message, self.name, self.offered.profile())
+        overridable = QoSOverridingOptions.with_default_policies()
+        return node.create_lifecycle_publisher(
+            self.message, self.name, self.offered.profile(), qos_overriding_options=overridable
+        )
 
     def subscribe(self, node: Node, callback: Callable[[Any], None], *, raw: bool = False) -> Any:
-        """Let `callback` have every message that `node` gets with the requested quality of service; `raw`: as bytes."""
-        return node.create_subscription(self.message, self.name, callback, self.requested.profile(), raw=raw)
+        """Let `callback` have every message, as bytes if `raw`; the quality of service may be overridden too."""
+        overridable = QoSOverridingOptions.with_default_policies()
+        profile = self.requested.profile()
+        return node.create_subscription(
+            self.message, self.name, callback, profile, raw=raw, qos_overriding_options=overridable
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ POLICY_PARAMETERS = (
     Parameter("instruction", "", "instruction to follow from activation on; empty waits for one"),
     Parameter("execution_horizon", 1, "actions executed before the policy is asked again", minimum=1, maximum=64),
     Parameter("control_rate_hz", 0.0, "pictures acted on in a second; 0 takes the contract's [Hz]", 0.0, 100.0),
+    Parameter("camera_timeout_s", 0.2, "age of the newest picture that holds the arm [s]", minimum=0.03, maximum=5.0),
     Parameter("camera_slop_s", 0.05, "largest difference between the stamps of pictures seen together [s]", 0.0, 1.0),
     Parameter("max_identical_pictures", 5, "as many pictures in a row with the same pixels stop; 0: never", 0, 1000),
     Parameter("entropy_slow_nats", 3.5, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),

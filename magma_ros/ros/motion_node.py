@@ -6,16 +6,17 @@ import sys
 import time
 import traceback
 
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.timer import Timer
-from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
+from std_msgs.msg import String
 
 from magma_ros import arms
 from magma_ros.errors import ArmConfigError, MagmaRosError
 from magma_ros.msg import EndEffectorDelta, PolicyStatus
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.diagnostics import Diagnostics
+from magma_ros.ros.halting import Halting
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.motion_output import MotionOutput
 from magma_ros.ros.motion_status import MotionReporter
@@ -58,11 +59,9 @@ class MotionNode(LifecycleNode):
         )  # before the actions: a hold goes before what follows it
         interface.ACTION_CONTRACT.subscribe(self, self._on_contract)
         interface.POLICY_ACTION.subscribe(self, self._on_action)
-        interface.EMERGENCY_STOP.subscribe(self, self._on_emergency_stop)
-        self.create_service(Trigger, interface.HALT.name, self._on_halt)
-        self.create_service(Trigger, interface.RESET_HALT.name, self._on_reset)
+        self._halting = Halting(self, self._supervisor, present_cause=self._second_commander)
         rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
-        self._timer: Timer = self.create_timer(1.0 / rate_hz, self._tick)
+        self._timer = self.create_timer(1.0 / rate_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         for name in self._arm.unverified():
             self.get_logger().warning(f"arm {self._arm.name!r}: {name} was not verified, check it before the arm moves")
         if parameters["autostart"] and (self.trigger_configure() != _DONE or self.trigger_activate() != _DONE):
@@ -130,27 +129,11 @@ class MotionNode(LifecycleNode):
             conversions.action_from_message(message), stamp_s=stamp_s, now_s=now_s, measured=self._pose(now_s)
         )
         if isinstance(decision, SafeAction):
-            self._diagnostics.stage("capture to motion node").add(max(0.0, now_s - stamp_s))
+            self._diagnostics.stage("capture to command").add(now_s - stamp_s)
             if not self._options.dry_run:
                 self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
         else:
             self._diagnostics.count("refused actions", decision.reason.value)
-
-    def _on_emergency_stop(self, message: Bool) -> None:
-        if message.data:
-            self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "true on the topic emergency_stop"))
-
-    def _on_halt(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "the service emergency_stop was called"))
-        response.success = True
-        return response
-
-    def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.message = self._second_commander()
-        response.success = not response.message
-        if response.success:
-            self._supervisor.reset()
-        return response
 
     # Output
 

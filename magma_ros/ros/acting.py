@@ -1,0 +1,151 @@
+"""From pictures to published actions, for the assignment under way; everything runs on the executor's thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CompressedImage, Image
+
+from magma_ros.ros import conversions, interface
+from magma_ros.ros.diagnostics import Diagnostics
+from magma_ros.ros.goal import Ending
+from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
+from magma_ros.ros.instruction_server import InstructionServer
+from magma_ros.ros.policy_setup import Setup
+from magma_ros.ros.status import StatusReporter
+from magma_ros.types import Observation, SafeAction, Stop, StopReason
+
+
+class Acting:
+    """A picture starts a tick, its answer ends it; silence of camera or policy brings the arm to rest.
+
+    Attributes:
+        instructions: The assignment under way, and who may change it.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        *,
+        status: StatusReporter,
+        diagnostics: Diagnostics,
+        refusal: Callable[[], str],
+    ) -> None:
+        """Publish on `node`; `refusal` says why no instruction can be taken now, empty when one can."""
+        self._clock, self._logger = node.get_clock(), node.get_logger()
+        self._status, self._diagnostics = status, diagnostics
+        self._actions = interface.POLICY_ACTION.managed_publisher(node)
+        self._chunks = interface.ACTION_CHUNK.managed_publisher(node)
+        self._answered = node.create_guard_condition(self._on_answers)
+        self.instructions = InstructionServer(node, refusal=refusal, now_s=self._now_s, on_change=self._on_assignment)
+        self._setup: Setup | None = None
+        self._worker: InferenceWorker | None = None
+        self._camera_timeout_s = 0.0
+        self._last_step_s = self._seen_s = 0.0
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a policy to act with."""
+        return self._setup is not None
+
+    def load(self, setup: Setup, *, camera_timeout_s: float, max_consecutive_stops: int) -> None:
+        """Act with `setup` from now on; see the parameters of the same names."""
+        self._setup, self._camera_timeout_s = setup, camera_timeout_s
+        self.instructions.max_consecutive_stops = max_consecutive_stops
+        self._worker = InferenceWorker(
+            setup.controller, now_s=self._now_s, wake=self._answered.trigger, log_error=self._logger.error
+        )
+
+    def release(self) -> None:
+        """End the worker and close the policy, if there is one."""
+        if self._worker is not None and not self._worker.close():
+            self._logger.error("the inference under way did not end")
+        if self._setup is not None:
+            self._setup.policy.close()
+        self._setup = self._worker = None
+
+    def see(self, camera: str, message: Image | CompressedImage) -> None:
+        """A picture of `camera` came."""
+        received_s, assignment, setup = time.perf_counter(), self.instructions.current, self._setup
+        if assignment is None or setup is None or self._worker is None:
+            return
+        self._diagnostics.rate(camera).tick(self._now_s())
+        seen = setup.observer.observe(camera, message, instruction=assignment.instruction)
+        if isinstance(seen, Observation):
+            self._seen_s = seen.stamp_s
+            self._diagnostics.stage("capture to callback").add(self._now_s() - seen.stamp_s)
+            if setup.pacer.is_due(seen.stamp_s):
+                stamp = conversions.time_message(seen.stamp_s)
+                self._worker.submit(Job(seen, stamp, assignment.epoch, received_s))
+        elif isinstance(seen, Stop):
+            self._diagnostics.count("refused pictures", seen.reason.value)
+            if seen.reason is not StopReason.NO_OBSERVATION:  # a broken picture is dropped: silence is what holds
+                self._hold(seen)
+
+    def watch(self) -> None:
+        """Look for what did not happen; called often."""
+        self.instructions.check_deadline()
+        if self.instructions.current is None or self._setup is None:
+            return
+        unseen_s, unanswered_s = self._now_s() - self._seen_s, self._now_s() - self._last_step_s
+        if unseen_s > self._camera_timeout_s:
+            self._hold(Stop(StopReason.STALE_OBSERVATION, f"the newest usable picture is {unseen_s:.2f} s old"))
+        elif unanswered_s > self._setup.max_observation_age_s:
+            self._step(Stop(StopReason.POLICY_FAILED, f"no picture was answered for {unanswered_s:.2f} s"))
+
+    def _on_answers(self) -> None:
+        while self._worker is not None and (answer := self._worker.take_answer()) is not None:
+            assignment, setup = self.instructions.current, self._setup
+            if assignment is None or setup is None or assignment.epoch != answer.job.epoch:
+                self._diagnostics.count("dropped answers", "of an ended assignment")
+                continue
+            self._status.answered(answer, observation_age_s=self._age_s(answer))
+            self._step(answer.if_fresh(age_s=self._age_s(answer), max_age_s=setup.max_observation_age_s), answer)
+
+    def _step(self, decision: SafeAction | Stop, answer: Answer | None = None) -> None:
+        """One step was decided; the status goes out before the action, so that an earlier hold does not end it."""
+        assert self._setup is not None
+        assert self.instructions.current is not None
+        self._last_step_s = self._now_s()
+        self._status.stepped(self.instructions.current, decision)
+        action = None
+        if answer is not None and isinstance(decision, SafeAction):
+            action = conversions.action_message(decision.action, stamp=answer.job.stamp)
+            self._actions.publish(action)
+            self._measure(answer)
+        elif isinstance(decision, Stop):
+            self._diagnostics.count("held steps", decision.reason.value)
+        if answer is not None and answer.chunk is not None:
+            contract = self._setup.contract
+            self._chunks.publish(conversions.chunk_message(answer.chunk, contract=contract, stamp=answer.job.stamp))
+        self.instructions.record(decision, command=action, inference_s=answer.inference_s if answer else 0.0)
+
+    def _measure(self, answer: Answer) -> None:
+        passed_s = time.perf_counter() - answer.job.received_s
+        self._diagnostics.stage("inference").add(answer.inference_s)
+        self._diagnostics.stage("callback to action, without inference").add(passed_s - answer.inference_s)
+        self._diagnostics.stage("capture to action").add(self._age_s(answer))
+
+    def _hold(self, stop: Stop) -> None:
+        """Bring the arm to rest at once; steps are counted at the control rate all the same."""
+        assert self._setup is not None
+        if self._now_s() - self._last_step_s >= self._setup.contract.control_period_s:
+            self._step(stop)
+        elif self.instructions.current is not None:
+            self._status.stepped(self.instructions.current, stop)
+
+    def _on_assignment(self, ending: Ending | None) -> None:
+        self._last_step_s = self._seen_s = self._now_s()
+        if ending is not None:
+            self._status.ended(ending)
+        elif self.instructions.current is not None and self._setup is not None:
+            self._setup.pacer.reset()
+            self._status.began(self.instructions.current)
+
+    def _age_s(self, answer: Answer) -> float:
+        return self._now_s() - answer.job.observation.stamp_s
+
+    def _now_s(self) -> float:
+        return conversions.seconds(self._clock.now().to_msg())
