@@ -19,7 +19,6 @@ from magma_ros.playout import PlayoutLimits
 from magma_ros.safety import SafetyLimits
 from magma_ros.schema_faults import schema_faults
 from magma_ros.servoing import playout_share
-from magma_ros.servoing import playout_share
 from magma_ros.shared_files import shared_folders
 from magma_ros.yaml_files import read_mapping
 
