@@ -68,6 +68,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How long each source of information may be silent before the arm holds [s].
+
+    Attributes:
+        camera_timeout_s: Age of the newest picture.
+        max_identical_pictures: As many in a row with the same pixels are a frozen camera; 0 means never.
+        max_state_age_s: Age of the measured pose and joints.
+        policy_timeout_s: Silence of the policy node.
+    """
+
+    camera_timeout_s: float
+    max_identical_pictures: int
+    max_state_age_s: float
+    policy_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CameraTopic:
     """The topic of one camera; `name` is the picture's in the action contract."""
 
@@ -233,6 +250,7 @@ class Sources:
     workspace: Source
     motion: Source
     steps: Source
+    watch: Source
     observation: Source
     command_rate: Source
     topics: Source
@@ -253,6 +271,7 @@ class Arm:
     command_rate_hz: float
     frames: Frames
     limits: Limits
+    watch: Watch
     topics: Topics
     output: Output
     gripper: Gripper

@@ -38,14 +38,10 @@ class SupervisorOptions:
     """How one arm is supervised.
 
     Attributes:
-        policy_timeout_s: Silence of the policy that holds the arm [s].
-        max_state_age_s: Oldest measured pose that may move the arm [s].
         speed_scale: Share of the arm's speeds and steps that is used, more than 0 … 1.
         dry_run: Nothing moves, so each action is shown from where the arm is.
     """
 
-    policy_timeout_s: float
-    max_state_age_s: float
     speed_scale: float = 1.0
     dry_run: bool = False
 
@@ -236,7 +232,7 @@ class Supervisor:
 
     def _world_fault(self, now_s: float, measured: StampedPose | Stop) -> Stop | None:
         silent_s = now_s - self._policy_heard_s
-        if silent_s > self._options.policy_timeout_s:
+        if silent_s > self._arm.watch.policy_timeout_s:
             heard = f"for {silent_s:.2f} s" if math.isfinite(silent_s) else "so far"
             self._rest(Stop(StopReason.POLICY_SILENT, f"nothing was heard of the policy {heard}"))
             return self._hold
@@ -248,7 +244,7 @@ class Supervisor:
     def _state_fault(self, now_s: float, measured: StampedPose | Stop) -> Stop | None:
         if isinstance(measured, Stop):
             return measured
-        age_s, allowed_s = now_s - measured.stamp_s, self._options.max_state_age_s
+        age_s, allowed_s = now_s - measured.stamp_s, self._arm.watch.max_state_age_s
         if -MAX_FUTURE_STAMP_S <= age_s <= allowed_s:
             return None
         return Stop(StopReason.STALE_STATE, f"the measured pose is {age_s:.3f} s old, allowed are {allowed_s} s")

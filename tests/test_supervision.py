@@ -29,7 +29,7 @@ CONTRACT = ActionContract(
     max_rotation_rad=0.3,
     cameras=(CameraSpec("image", 32, 32),),
 )
-OPTIONS = SupervisorOptions(policy_timeout_s=0.1, max_state_age_s=0.1)
+OPTIONS = SupervisorOptions()
 FORWARD = (0.004, 0.0, 0.0)
 
 
@@ -168,7 +168,7 @@ def test_silence_of_the_policy_holds() -> None:
     world = World()
     world.drive()
     world.policy_is_alive = False
-    world.assert_rests(StopReason.POLICY_SILENT, within_s=OPTIONS.policy_timeout_s + 0.12)
+    world.assert_rests(StopReason.POLICY_SILENT, within_s=ARM.watch.policy_timeout_s + 0.12)
     world.policy_is_alive = True
     assert speed(world.run(0.2)) == 0.0
 
@@ -186,7 +186,7 @@ def test_a_measured_pose_that_stops_coming_holds() -> None:
     world = World()
     world.drive()
     world.arm_is_alive = False
-    world.assert_rests(StopReason.STALE_STATE, within_s=OPTIONS.max_state_age_s + 0.12)
+    world.assert_rests(StopReason.STALE_STATE, within_s=ARM.watch.max_state_age_s + 0.12)
 
 
 def test_a_pose_that_is_not_known_holds() -> None:

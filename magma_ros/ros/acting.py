@@ -42,7 +42,6 @@ class Acting:
         self.instructions = InstructionServer(node, refusal=refusal, now_s=self._now_s, on_change=self._on_assignment)
         self._setup: Setup | None = None
         self._worker: InferenceWorker | None = None
-        self._camera_timeout_s = 0.0
         self._last_step_s = self._seen_s = 0.0
 
     @property
@@ -50,9 +49,9 @@ class Acting:
         """Whether there is a policy to act with."""
         return self._setup is not None
 
-    def load(self, setup: Setup, *, camera_timeout_s: float, max_consecutive_stops: int) -> None:
-        """Act with `setup` from now on; see the parameters of the same names."""
-        self._setup, self._camera_timeout_s = setup, camera_timeout_s
+    def load(self, setup: Setup, *, max_consecutive_stops: int) -> None:
+        """Act with `setup` from now on; so many held steps in a row end a goal."""
+        self._setup = setup
         self.instructions.max_consecutive_stops = max_consecutive_stops
         self._worker = InferenceWorker(
             setup.controller, now_s=self._now_s, wake=self._answered.trigger, log_error=self._logger.error
@@ -90,7 +89,7 @@ class Acting:
         if self.instructions.current is None or self._setup is None:
             return
         unseen_s, unanswered_s = self._now_s() - self._seen_s, self._now_s() - self._last_step_s
-        if unseen_s > self._camera_timeout_s:
+        if unseen_s > self._setup.camera_timeout_s:
             self._hold(Stop(StopReason.STALE_OBSERVATION, f"the newest usable picture is {unseen_s:.2f} s old"))
         elif unanswered_s > self._setup.max_observation_age_s:
             self._step(Stop(StopReason.POLICY_FAILED, f"no picture was answered for {unanswered_s:.2f} s"))

@@ -174,9 +174,7 @@ POLICY_PARAMETERS = (
     Parameter("instruction", "", "instruction to follow from activation on; empty waits for one"),
     Parameter("execution_horizon", 1, "actions executed before the policy is asked again", minimum=1, maximum=64),
     Parameter("control_rate_hz", 0.0, "pictures acted on in a second; 0 takes the contract's [Hz]", 0.0, 100.0),
-    Parameter("camera_timeout_s", 0.2, "age of the newest picture that holds the arm [s]", minimum=0.03, maximum=5.0),
     Parameter("camera_slop_s", 0.05, "largest difference between the stamps of pictures seen together [s]", 0.0, 1.0),
-    Parameter("max_identical_pictures", 5, "as many pictures in a row with the same pixels stop; 0: never", 0, 1000),
     Parameter("entropy_slow_nats", 3.5, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
     Parameter("entropy_hold_nats", 4.5, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
     Parameter("max_consecutive_stops", 5, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
@@ -187,8 +185,6 @@ MOTION_PARAMETERS = (
     AUTOSTART,
     Parameter("dry_run", default=False, meaning="work out and report everything, publish no motion", read_only=True),
     Parameter("speed_scale", 1.0, "share of the arm's speeds and steps that is used", minimum=0.01, maximum=1.0),
-    Parameter("policy_timeout_s", 0.1, "silence of the policy node that holds the arm [s]", minimum=0.03, maximum=5.0),
-    Parameter("max_state_age_s", 0.1, "oldest measured pose that may move the arm [s]", minimum=0.02, maximum=5.0),
 )
 
 VIEW_PARAMETERS = (ARM, CAMERA_TOPIC, IMAGE_TRANSPORT)

@@ -44,8 +44,7 @@ class MotionNode(LifecycleNode):
         declare(self, interface.MOTION_PARAMETERS)
         parameters = values(self, interface.MOTION_PARAMETERS)
         self._arm = arms.load(parameters["arm"])
-        names = ("policy_timeout_s", "max_state_age_s", "speed_scale", "dry_run")
-        self._options = SupervisorOptions(**{name: parameters[name] for name in names})
+        self._options = SupervisorOptions(speed_scale=parameters["speed_scale"], dry_run=parameters["dry_run"])
         self._supervisor = Supervisor(self._arm, options=self._options)
         self._measured = MeasuredState(self._arm)
         self._diagnostics = Diagnostics(self, hardware_id=self._arm.name)
@@ -175,7 +174,7 @@ class MotionNode(LifecycleNode):
         self._report.inactive(self._supervisor)
 
     def _pose(self, now_s: float) -> StampedPose | Stop:
-        state = self._measured.proprio(since_s=now_s - self._options.max_state_age_s)
+        state = self._measured.proprio(since_s=now_s - self._arm.watch.max_state_age_s)
         pose = self._measured.pose()
         if isinstance(state, Stop):
             return state

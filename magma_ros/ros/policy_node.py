@@ -75,11 +75,7 @@ class PolicyNode(LifecycleNode):
         except BaseException:  # rclpy would drop the traceback
             self.get_logger().error(f"not configured:\n{traceback.format_exc()}")
             raise
-        self._acting.load(
-            setup,
-            camera_timeout_s=parameters["camera_timeout_s"],
-            max_consecutive_stops=parameters["max_consecutive_stops"],
-        )
+        self._acting.load(setup, max_consecutive_stops=parameters["max_consecutive_stops"])
         self._contracts.publish(conversions.contract_message(setup.contract))
         self.get_logger().info(f"loaded {setup.checkpoint}: {setup.contract}")
         self._status.loaded(setup.checkpoint, fingerprint=setup.fingerprint, frame=setup.contract.frame)

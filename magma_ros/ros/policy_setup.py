@@ -39,6 +39,7 @@ class Setup:
         pacer: Picks the pictures that are acted on.
         checkpoint: Name of the checkpoint's folder, or the address of its server.
         fingerprint: Of its pipeline; empty for a policy without one.
+        camera_timeout_s: Age of the newest picture that holds the arm [s].
         max_observation_age_s: Oldest picture that may still move the arm [s].
     """
 
@@ -49,6 +50,7 @@ class Setup:
     pacer: Pacer
     checkpoint: str
     fingerprint: str
+    camera_timeout_s: float
     max_observation_age_s: float
 
 
@@ -89,11 +91,12 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
             measured,
             slop_s=parameters["camera_slop_s"],
             max_proprio_lag_s=limits.max_observation_age_s,
-            max_identical_pictures=parameters["max_identical_pictures"],
+            max_identical_pictures=arm.watch.max_identical_pictures,
         ),
         pacer=Pacer(contract.control_rate_hz),
         checkpoint=name.rstrip("/") if is_address(name) else Path(name).expanduser().resolve().name,
         fingerprint=fingerprint_of(policy),
+        camera_timeout_s=arm.watch.camera_timeout_s,
         max_observation_age_s=limits.max_observation_age_s,
     )
 
