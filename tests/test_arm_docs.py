@@ -32,7 +32,7 @@ def range_of(node: dict[str, Any]) -> str:
         low, high = node["minItems"], node["maxItems"]
         count = f"{low}" if low == high else f"{low} … {high}"
         return f"{count} times {range_of(node['items'])}"
-    if node["type"] == "number":
+    if node["type"] in ("number", "integer"):
         low = f"more than {node['exclusiveMinimum']}" if "exclusiveMinimum" in node else f"{node['minimum']}"
         return f"{low} … {node['maximum']}"
     return {"string": "text", "boolean": "true, false"}[node["type"]]
