@@ -17,6 +17,10 @@ class TransformError(MagmaRosError):
     """Frames that are not linked, or links that make no tree: the pose of one in the other is not known."""
 
 
+class KinematicsError(MagmaRosError):
+    """An arm whose joints cannot be worked out: no library, no usable URDF, or a joint or link that it lacks."""
+
+
 class ActionDecodeError(MagmaRosError):
     """Tokens that are not exactly one action: a wrong count or an id outside the action bins."""
 

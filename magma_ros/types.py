@@ -258,6 +258,8 @@ class StopReason(Enum):
     BELOW_TABLE = "below_table"
     START_JUMP = "start_jump"
     DISCONTINUITY = "discontinuity"
+    UNREACHABLE = "unreachable"
+    OUTPUT_NOT_READY = "output_not_ready"
     UNDECODABLE = "undecodable"
     HIGH_ENTROPY = "high_entropy"
     POLICY_FAILED = "policy_failed"

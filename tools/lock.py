@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-ROOMS = ("core", "model", "sim", "ros", "dev")  # a package is pinned in the first file whose closure has it
+ROOMS = ("core", "model", "sim", "ros", "ik", "dev")  # a package is pinned in the first file whose closure has it
 ALONE = "no_deps"  # its packages are pinned without what they ask for; bootstrap.py installs them so
 HEADER = "# Written by tools/lock.py from {room}.in; do not edit.\n"
 

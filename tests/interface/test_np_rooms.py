@@ -47,6 +47,7 @@ NP_ROOMS = (
     "magma_ros.servoing",
     "magma_ros.telemetry",
     "magma_ros.gripper",
+    "magma_ros.kinematics",
     "magma_ros.controller",
     "magma_ros.load_options",
     "magma_ros.policies",
