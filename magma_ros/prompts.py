@@ -16,6 +16,9 @@ IMAGE_PLACEHOLDER = "<image>"
 MAX_INSTRUCTION_CHARS = 512
 """Longest instruction; the rest of the context belongs to the picture and the answer."""
 
+REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""What a decoder, such as rclpy's, puts in the place of bytes that are not UTF-8."""
+
 _ACTION_QUESTION = "What action should the robot take to "
 _RESERVED_TEXTS = ("<|", "|>", "<image", "<pad>", "<action", "<trace")
 _LINE_BREAKING_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
@@ -33,7 +36,8 @@ def clean_instruction(instruction: str, *, lowercase: bool = False) -> str:
 
     Raises:
         InvalidInputError: not a string, nothing in it, more than one line or a control character, longer than
-            `MAX_INSTRUCTION_CHARS`, or text that the tokenizer would read as a special token.
+            `MAX_INSTRUCTION_CHARS`, text that the tokenizer would read as a special token, or the character that
+            stands for bytes that are not UTF-8.
     """
     if not isinstance(instruction, str):
         raise InvalidInputError(f"instruction: expected a string, got {type(instruction).__name__}")
@@ -44,6 +48,8 @@ def clean_instruction(instruction: str, *, lowercase: bool = False) -> str:
         raise InvalidInputError(f"instruction: expected at most {MAX_INSTRUCTION_CHARS} characters, got {len(text)}")
     if any(unicodedata.category(character) in _LINE_BREAKING_CATEGORIES for character in text):
         raise InvalidInputError(f"instruction: expected one line without control characters, got {text!r}")
+    if REPLACEMENT_CHARACTER in text:
+        raise InvalidInputError(f"instruction: expected UTF-8, got bytes that are not, read as {text!r}")
     reserved = [mark for mark in _RESERVED_TEXTS if mark in text.lower()]
     if reserved:
         raise InvalidInputError(f"instruction: the texts {reserved} are reserved for special tokens, got {text!r}")

@@ -15,7 +15,7 @@ from magma_ros.types import Pose
 MAX_FRAMES = 1000
 """Links that a tree holds: a room full of robots has a few hundred."""
 MAX_NAME_LENGTH = 256
-_MAX_SHOWN = 12
+_MAX_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,7 @@ class TransformTree:
         if known is None or known.parent != parent:
             chain = self._ancestors(parent)
             if child in chain:
-                raise TransformError(
-                    f"frame {child!r} in {parent!r}: expected a tree, got the cycle {chain} -> {child!r}"
-                )
+                raise TransformError(f"frame {child!r} in {parent!r}: expected a tree, got the cycle {_shown(chain)}")
         self._links[child] = _Link(parent, Transform(pose, None if static else stamp_s))
 
     def lookup(self, parent: str, child: str) -> Transform:
