@@ -1,19 +1,24 @@
-"""A stand-in for a real arm's driver: no physics and no pictures, but its commands, its time-out and its state."""
+"""A stand-in for a real arm's driver: no physics and no pictures, but its commands, its time-out and its state.
+
+What it moves can be replaced by something with physics (sim/servo_node.py).
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 
 from magma_ros import arms
-from magma_ros.arm import TwistOutput
+from magma_ros.arm import Arm, TwistOutput
 from magma_ros.errors import EnvError
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.conversions import GripperJoint
+from magma_ros.ros.interface import Parameter
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.spin import run
 from magma_ros.sim.driver_commands import MotionCommands, gripper_topic, motion_message, opening_of
@@ -29,49 +34,91 @@ _DEFAULT_TIMEOUT_S = 0.1  # where the arm's file has none: only twists time out
 _LONGEST_TICK_S = 0.1
 
 
-class DriverNode(Node):
-    """Follows the commands of one arm's output, and publishes its measured state as the arm's file says.
+class Body(Protocol):
+    """What a driver moves.
 
-    It has no links: the joints stay where home has them.
+    Attributes:
+        start: Where its end effector is at first, in the base frame.
     """
 
-    def __init__(self) -> None:
-        """At home and at rest.
+    start: Pose
+
+    def move(self, target_in_base: Pose, opening: float, period_s: float) -> Proprio:
+        """What is measured `period_s` [s] later, when the end effector and the gripper (0 … 1) are told to be there."""
+        ...
+
+
+MakeBody = Callable[[Arm, dict[str, Any]], Body]
+"""Called with the arm and the node's parameters by name."""
+
+
+class NoBody:
+    """Nothing but numbers: the end effector is where it is told to be, and the joints stay where home has them."""
+
+    def __init__(self, arm: Arm, options: dict[str, Any]) -> None:
+        """Measured with normal noise of the parameters `noise_m` and `noise_rad`, from a fixed seed."""
+        self.start = Pose(np.array(arm.home.ee_position_m), np.array(DOWN_QUAT_XYZW))
+        self._joints_rad = np.array(arm.home.positions_rad)
+        self._noise_m, self._noise_rad = options["noise_m"], options["noise_rad"]
+        self._rng = np.random.default_rng(seed=0)
+
+    def move(self, target_in_base: Pose, opening: float, period_s: float) -> Proprio:  # noqa: ARG002  at once
+        """The target, with noise."""
+        position = target_in_base.position_m + self._rng.normal(0.0, self._noise_m, 3)
+        turn = Rotation.from_rotvec(self._rng.normal(0.0, self._noise_rad, 3))
+        quat = (turn * Rotation.from_quat(target_in_base.quat_xyzw)).as_quat()
+        return Proprio(position, quat, opening, self._joints_rad)
+
+
+class DriverNode(Node):
+    """Follows the commands of one arm's output, and publishes its measured state as the arm's file says."""
+
+    def __init__(
+        self,
+        name: str = "driver_node",
+        *,
+        parameters: Sequence[Parameter] = interface.DRIVER_PARAMETERS,
+        make_body: MakeBody = NoBody,
+    ) -> None:
+        """At rest where the body starts.
 
         Raises:
             ArmConfigError: there is no such arm.
             EnvError: no such fault, a form of command that it cannot take, or a message type that is not installed.
         """
-        super().__init__("driver_node")
-        declare(self, interface.DRIVER_PARAMETERS)
-        self._options = values(self, interface.DRIVER_PARAMETERS)
-        fault, arm = self._options["fault"], arms.load(self._options["arm"])
+        super().__init__(name)
+        declare(self, parameters)
+        options = values(self, parameters)
+        fault, self.arm = options["fault"], arms.load(options["arm"])
         if fault not in FAULTS:
             raise EnvError(f"fault: expected one of {sorted(FAULTS)}, got {fault!r}")
+        arm, output, gripper = self.arm, self.arm.output, self.arm.gripper
+        joint = GripperJoint(gripper.joint, gripper.closed_position, gripper.open_position)
+        self._state = StatePublisher(self, arm, gripper=joint)
+        self._body = make_body(arm, options)
         self._model = KinematicArm(
-            Pose(np.array(arm.home.ee_position_m), np.array(DOWN_QUAT_XYZW)),
-            lag_s=self._options["lag_s"],
+            self._body.start,
+            lag_s=options["lag_s"],
             max_speed_m_s=_SPEED_RESERVE * arm.limits.max_speed_m_s,
             max_speed_rad_s=_SPEED_RESERVE * arm.limits.max_speed_rad_s,
             fault=FAULTS[fault],
         )
-        timeout_s = arm.output.command_timeout_s if isinstance(arm.output, TwistOutput) else _DEFAULT_TIMEOUT_S
+        timeout_s = output.command_timeout_s if isinstance(output, TwistOutput) else _DEFAULT_TIMEOUT_S
         self._commands = MotionCommands(
-            self._model, frame=arm.frames.base, timeout_s=self._options["command_timeout_s"] or timeout_s
+            self._model, frame=arm.frames.base, timeout_s=options["command_timeout_s"] or timeout_s
         )
-        gripper = arm.gripper
-        self._joint = GripperJoint(gripper.joint, gripper.closed_position, gripper.open_position)
-        self._opening = Ramp(1.0, rate=1.0 / GRIPPER_TRAVEL_S)
-        self._joints_rad = np.array(arm.home.positions_rad)
-        self._noise = np.random.default_rng(seed=0)
-        self._state = StatePublisher(self, arm, gripper=self._joint)
+        self._joint, self._opening = joint, Ramp(1.0, rate=1.0 / GRIPPER_TRAVEL_S)
         self._logged: set[str] = set()
         self._last_s = self._now_s()
-        qos = interface.COMMAND.profile
-        self.create_subscription(motion_message(arm), arm.output.topic, self._on_command, qos())
-        self.create_subscription(*gripper_topic(arm), self._on_gripper, qos())
-        self._timer = self.create_timer(1.0 / self._options["rate_hz"], self._tick)
-        self.get_logger().info(f"{arm.name}: {arm.output.kind} on {arm.output.topic}, fault: {fault}")
+        self.create_subscription(motion_message(arm), output.topic, self._on_command, interface.COMMAND.profile())
+        self.create_subscription(*gripper_topic(arm), self._on_gripper, interface.COMMAND.profile())
+        self._timer = self.create_timer(1.0 / options["rate_hz"], self._tick)
+        self.get_logger().info(f"{arm.name}: {output.kind} on {output.topic}, fault: {fault}")
+
+    def begin_afresh(self, start: Pose) -> None:
+        """At rest at `start` in the base frame, the gripper on its way to open; earlier commands are forgotten."""
+        self._model.begin(start)
+        self._opening.goal = 1.0
 
     def close(self) -> None:
         """Nothing moves any more."""
@@ -97,14 +144,8 @@ class DriverNode(Node):
         if period_s > 0.0:
             self._model.advance(period_s)
             self._opening.advance(period_s)
-        self._state.publish(self._measured(), self.get_clock().now().to_msg())
-
-    def _measured(self) -> Proprio:
-        pose = self._model.pose
-        position = pose.position_m + self._noise.normal(0.0, self._options["noise_m"], 3)
-        turn = Rotation.from_rotvec(self._noise.normal(0.0, self._options["noise_rad"], 3))
-        quat = (turn * Rotation.from_quat(pose.quat_xyzw)).as_quat()
-        return Proprio(position, quat, self._opening.value, self._joints_rad)
+        proprio = self._body.move(self._model.pose, self._opening.value, max(period_s, 0.0))
+        self._state.publish(proprio, self.get_clock().now().to_msg())
 
     def _now_s(self) -> float:
         return conversions.seconds(self.get_clock().now().to_msg())

@@ -82,9 +82,12 @@ class KinematicArm:
         """
         self._lag_s, self._fault = lag_s, fault
         self._max_speed_m_s, self._max_speed_rad_s = max_speed_m_s, max_speed_rad_s
+        self.begin(start)
+
+    def begin(self, start: Pose) -> None:
+        """At rest at `start`; forgets all before."""
         self._pose = self._believed = start
-        self._twist = np.zeros(6)  # as commanded; NaN-free, as every command is checked
-        self._velocity = np.zeros(6)
+        self._twist, self._velocity = np.zeros(6), np.zeros(6)
         self._target: Pose | None = None  # None: a twist is followed
 
     @property

@@ -21,7 +21,7 @@ from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
 from magma_ros.sim.bridge.scene import BASE_POSITION_M, CONTROL_HZ, TABLE_TOP_M
 from magma_ros.sim.suites import BRIDGE_LIMITS
 
-NAMES = ["fr3", "sim", "stand_in", "ur5e", "wx250s"]
+NAMES = ["fr3", "sim", "sim_servo", "stand_in", "ur5e", "wx250s"]
 REAL = ["fr3", "ur5e", "wx250s"]
 DELETE = object()
 
@@ -47,8 +47,8 @@ def faults_of(document: Any) -> list[str]:
     return lines
 
 
-def test_the_project_brings_five_arms() -> None:
-    """One simulated arm, one stand-in and three real ones, each in the file of its name."""
+def test_the_project_brings_six_arms() -> None:
+    """The simulated arm, commanded in two ways, a stand-in and three real ones, each in the file of its name."""
     assert NAMES == arms.available()
     assert NAMES == [arms.load(name).name for name in NAMES]
 
@@ -343,5 +343,5 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["panda", "../arms/fr3", "", "schema"])
 def test_an_unknown_arm_names_those_that_there_are(name: str) -> None:
     """A typo or a path that is no file lists the names."""
-    with pytest.raises(ArmConfigError, match=r"\['fr3', 'sim', 'stand_in', 'ur5e', 'wx250s'\]"):
+    with pytest.raises(ArmConfigError, match=r"\['fr3', 'sim', 'sim_servo', 'stand_in', 'ur5e', 'wx250s'\]"):
         arms.load(name)

@@ -177,7 +177,7 @@ POLICY_PARAMETERS = (
     Parameter("camera_slop_s", 0.05, "largest difference between the stamps of pictures seen together [s]", 0.0, 1.0),
     Parameter("entropy_slow_nats", 3.5, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
     Parameter("entropy_hold_nats", 4.5, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
-    Parameter("max_consecutive_stops", 5, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
+    Parameter("max_consecutive_stops", 15, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
 )
 
 MOTION_PARAMETERS = (
@@ -205,18 +205,28 @@ ARM_PARAMETERS = (
     Parameter("seed", 0, "initial state at start; reset_world chooses later ones", minimum=0, read_only=True),
     Parameter("real_time_factor", 1.0, "simulated seconds per second of the node's clock", 0.05, 10.0, read_only=True),
     Parameter(
-        "command_slack_s", 0.25, "age beyond one control period that drops a command [s]", 0.0, 5.0, read_only=True
+        "command_slack_s", 0.4, "age beyond one control period that drops a command [s]", 0.0, 5.0, read_only=True
     ),
 )
 
-DRIVER_PARAMETERS = (
+_DRIVING = (
     ARM,
     Parameter("rate_hz", 100.0, "measured state published in a second [Hz]", 10.0, 500.0, read_only=True),
     Parameter(
         "command_timeout_s", 0.0, "age of a twist that stops the arm [s]; 0 takes the arm's", 0.0, 5.0, read_only=True
     ),
-    Parameter("lag_s", 0.02, "time constant with which the arm follows its commands [s]", 0.001, 1.0, read_only=True),
+    Parameter(
+        "lag_s", 0.02, "time constant with which the driver follows its commands [s]", 0.001, 1.0, read_only=True
+    ),
+    Parameter("fault", "none", "a fault on purpose (sim/kinematic_arm.py), for wiggle to find", read_only=True),
+)
+DRIVER_PARAMETERS = (
+    *_DRIVING,
     Parameter("noise_m", 0.0, "standard deviation of the measured position, each axis [m]", 0.0, 0.01, read_only=True),
     Parameter("noise_rad", 0.0, "same of the orientation [rad]", 0.0, 0.1, read_only=True),
-    Parameter("fault", "none", "a fault on purpose (sim/kinematic_arm.py), for wiggle to find", read_only=True),
+)
+SERVO_PARAMETERS = (
+    *_DRIVING,
+    *(row for row in ARM_PARAMETERS if row.name in ("task", "image_size_px", "seed")),
+    Parameter("camera_rate_hz", 10.0, "pictures in a second [Hz]", 1.0, 30.0, read_only=True),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -16,7 +16,7 @@ from magma_ros.sim.bridge.kinematics import solve_ik
 from magma_ros.sim.bridge.layouts import CARROT_HALF_SIZE_M, PLATE_HALF_HEIGHT_M, Layout, layout_of_seed
 from magma_ros.sim.bridge.rendering import SceneRenderer
 from magma_ros.sim.bridge.success import CONSECUTIVE_GRASP_STEPS, has_moved, is_success, read_contacts
-from magma_ros.types import Action, FloatArray, ImageArray, Observation, Proprio, frozen_array
+from magma_ros.types import Action, FloatArray, ImageArray, Observation, Pose, Proprio, frozen_array
 
 BRIDGE_CONTRACT = ActionContract(
     embodiment="bridge_widowx",
@@ -112,11 +112,7 @@ class BridgeEnv:
         state, data = self._require_state(), self._data
         _require_usable(action)
         position, quat = compose_ee_delta(state.target_position_m, state.target_quat_xyzw, action)
-        data.ctrl[_ARM] = self._ik(position, quat)
-        closed, opened = arm.GRIPPER_TARGET_M
-        data.ctrl[_FINGERS] = closed + (opened - closed) * np.clip(action.gripper_opening, 0.0, 1.0)
-        mujoco.mj_step(self._model, data, SUBSTEPS)
-        mujoco.mj_forward(self._model, data)
+        self._drive(position, quat, action.gripper_opening, num_substeps=SUBSTEPS)
         grasped = state.num_grasped_steps + 1 if read_contacts(self._model, data).grasped else 0
         longest = max(grasped, state.longest_grasp_steps)
         self._state = BridgeState(
@@ -124,6 +120,19 @@ class BridgeEnv:
         )
         info = self._info()
         return self._observe(), float(info["success"]), False, False, info
+
+    def follow(self, target_in_base: Pose, gripper_opening: float, *, num_substeps: int) -> Proprio:
+        """As many steps of 1 / `PHYSICS_HZ` s towards a pose of the end effector; draws nothing, is no control step."""
+        state = self._require_state()
+        position, quat = target_in_base.position_m, target_in_base.quat_xyzw
+        self._drive(position, quat, gripper_opening, num_substeps=num_substeps)
+        self._state = replace(state, physics=self._physics(), target_position_m=position, target_quat_xyzw=quat)
+        return self._proprio()
+
+    def look(self) -> tuple[Observation, dict[str, Any]]:
+        """What there is to see now, as `step` gives it."""
+        self._require_state()
+        return self._observe(), self._info()
 
     def place_ee(self, position_m: FloatArray, quat_xyzw: FloatArray) -> Observation:
         """Put the arm, at rest, where its end effector has this pose in the base frame (or near it), and aim there."""
@@ -193,6 +202,14 @@ class BridgeEnv:
         mujoco.mj_getState(self._model, self._data, physics, _STATE_SPEC)
         return frozen_array(physics, shape=(-1,), dtype=np.float64, name="physics")
 
+    def _drive(self, position_m: FloatArray, quat_xyzw: FloatArray, opening: float, *, num_substeps: int) -> None:
+        data = self._data
+        data.ctrl[_ARM] = self._ik(position_m, quat_xyzw)
+        closed, opened = arm.GRIPPER_TARGET_M
+        data.ctrl[_FINGERS] = closed + (opened - closed) * np.clip(opening, 0.0, 1.0)
+        mujoco.mj_step(self._model, data, num_substeps)
+        mujoco.mj_forward(self._model, data)
+
     def _ik(self, position_m: FloatArray, quat_xyzw: FloatArray) -> FloatArray:
         rotation = self._base_rotation @ _matrix(quat_xyzw[[3, 0, 1, 2]])
         position = np.array(scene.BASE_POSITION_M) + self._base_rotation @ position_m
@@ -219,9 +236,11 @@ class BridgeEnv:
 
     def _observe(self) -> Observation:
         pictures = {} if self._renderer is None else {scene.CAMERA_NAME: self._renderer.render(self._data)}
-        proprio = Proprio(*self._ee_in_base(), self._gripper_opening(), self._data.qpos[_ARM])
         stamp_s = self._require_state().num_steps / scene.CONTROL_HZ
-        return Observation(pictures, self.instruction, stamp_s, proprio)
+        return Observation(pictures, self.instruction, stamp_s, self._proprio())
+
+    def _proprio(self) -> Proprio:
+        return Proprio(*self._ee_in_base(), self._gripper_opening(), self._data.qpos[_ARM])
 
     def _info(self) -> dict[str, Any]:
         state, contacts = self._require_state(), read_contacts(self._model, self._data)

@@ -155,16 +155,21 @@ def test_what_it_cannot_be_is_refused(peer, parameters, reason):
     assert reason in child.log.read_text()
 
 
-def test_its_parameters_are_frozen():
+DRIVING = {"arm": "sim", "rate_hz": 100.0, "command_timeout_s": 0.0, "lag_s": 0.02, "fault": "none"}
+
+
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        (interface.DRIVER_PARAMETERS, {"noise_m": 0.0, "noise_rad": 0.0}),
+        (
+            interface.SERVO_PARAMETERS,
+            {"task": "carrot_on_plate", "image_size_px": 128, "seed": 0, "camera_rate_hz": 10.0},
+        ),
+    ],
+    ids=["driver_node", "servo_node"],
+)
+def test_parameters_are_frozen(table, more):
     """Names and defaults; each is read-only and has a description."""
-    frozen = {
-        "arm": "sim",
-        "rate_hz": 100.0,
-        "command_timeout_s": 0.0,
-        "lag_s": 0.02,
-        "noise_m": 0.0,
-        "noise_rad": 0.0,
-        "fault": "none",
-    }
-    assert frozen == {row.name: row.default for row in interface.DRIVER_PARAMETERS}
-    assert all(row.read_only and row.meaning for row in interface.DRIVER_PARAMETERS)
+    assert DRIVING | more == {row.name: row.default for row in table}
+    assert all(row.read_only and row.meaning for row in table)

@@ -11,11 +11,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from magma_ros.errors import EnvError, InvalidInputError
-from magma_ros.geometry import quat_distance_rad
+from magma_ros.geometry import compose_ee_delta, quat_distance_rad
 from magma_ros.sim.bridge import scene
 from magma_ros.sim.bridge.env import BridgeEnv
 from magma_ros.sim.bridge.layouts import layout_of_seed
-from magma_ros.types import Action, FloatArray
+from magma_ros.types import Action, FloatArray, Pose
 
 GOLDEN_EE_IN_WORLD = {
     0: ((-0.1455, 0.0341, 0.9991), (0.0081, -0.7257, 0.0052, 0.6880)),
@@ -213,3 +213,19 @@ def test_is_fast_enough(env):
     for _ in range(20):
         env.step(STAY)
     assert time.process_time() - start < 20 * 0.05
+
+
+def test_following_a_pose_for_a_control_period_is_a_step() -> None:
+    """100 substeps towards the pose that an action leads to change the arm as that action does, and count no step."""
+    stepped, followed = BridgeEnv(render=False), BridgeEnv(render=False)
+    action = Action(np.array([0.0, 0.01, 0.02]), np.array([0.0, 0.0, 0.1]), 0.5, "base_link")
+    stepped.reset(seed=3)
+    start, _ = followed.reset(seed=3)
+    assert start.proprio is not None
+    target = Pose(*compose_ee_delta(start.proprio.ee_position_m, start.proprio.ee_quat_xyzw, action))
+    expected = stepped.step(action)[0].proprio
+    measured = followed.follow(target, 0.5, num_substeps=100)
+    assert expected is not None
+    np.testing.assert_array_equal(expected.joint_positions_rad, measured.joint_positions_rad)
+    np.testing.assert_array_equal(expected.ee_position_m, followed.look()[0].proprio.ee_position_m)  # type: ignore[union-attr]
+    assert (1, 0) == (stepped.get_state().num_steps, followed.get_state().num_steps)
