@@ -68,16 +68,29 @@ class MeasuredState:
         Raises:
             ArmConfigError: the pose comes from tf, and tf2_msgs is not installed.
         """
-        clock, topics = node.get_clock(), self._arm.topics
+        clock = node.get_clock()
         self.compare_with(lambda: seconds(clock.now().to_msg()))
-        replace(JOINTS, name=topics.joint_states).subscribe(node, self.keep_joints)
+        for topic, keep in self.inputs():
+            topic.subscribe(node, keep)
+
+    def inputs(self) -> list[tuple[Topic, Callable[[Any], None]]]:
+        """The topics that the arm's file names, each with what takes its messages.
+
+        Raises:
+            ArmConfigError: the pose comes from tf, and tf2_msgs is not installed.
+        """
+        topics = self._arm.topics
+        found: list[tuple[Topic, Callable[[Any], None]]] = [
+            (replace(JOINTS, name=topics.joint_states), self.keep_joints)
+        ]
         if not self._has_one_joint_topic:
-            replace(JOINTS, name=self._arm.gripper.joint_states).subscribe(node, self.keep_gripper)
+            found.append((replace(JOINTS, name=self._arm.gripper.joint_states), self.keep_gripper))
         if isinstance(topics.ee_pose, PoseFromTopic):
-            replace(EE_POSE, name=topics.ee_pose.topic).subscribe(node, self.keep_pose)
+            found.append((replace(EE_POSE, name=topics.ee_pose.topic), self.keep_pose))
         else:
-            _tf_topic("/tf", latched=False).subscribe(node, self.keep_transforms)
-            _tf_topic("/tf_static", latched=True).subscribe(node, self.keep_static_transforms)
+            found.append((tf_topic("/tf", latched=False), self.keep_transforms))
+            found.append((tf_topic("/tf_static", latched=True), self.keep_static_transforms))
+        return found
 
     def compare_with(self, now_s: Callable[[], float]) -> None:
         """Let `now_s` give the present in the clock of the stamps [s]; until then no stamp is of the future."""
@@ -203,8 +216,12 @@ class MeasuredState:
         self._latest_refusal = f"; latest refused: {detail}"
 
 
-def _tf_topic(name: str, *, latched: bool) -> Topic:
-    """A topic of tf2 with its quality of service; its message class may not be installed."""
+def tf_topic(name: str, *, latched: bool) -> Topic:
+    """A topic of tf2 with its quality of service.
+
+    Raises:
+        ArmConfigError: tf2_msgs is not installed.
+    """
     try:
         message = importlib.import_module("tf2_msgs.msg").TFMessage
     except ImportError as error:
