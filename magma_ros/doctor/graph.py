@@ -124,11 +124,12 @@ def driver(heard: Heard) -> Finding:
 
 
 def node_names(heard: Heard) -> Finding:
-    """No two nodes share a name, which would make one of them unreachable."""
-    twice = sorted(name for name, count in Counter(heard.nodes).items() if count > 1)
+    """No two nodes of the namespace share a name, which would make one of them unreachable."""
+    ours = [name for name in heard.nodes if name.startswith(heard.full(""))]
+    twice = sorted(name for name, count in Counter(ours).items() if count > 1)
     if twice:
         return fail("node names", f"more than one {', '.join(twice)}", "stop one of each, or give it a namespace")
-    others = [name for name in heard.nodes if name.rpartition("/")[2] != "doctor"]
+    others = [name for name in ours if name.rpartition("/")[2] != "doctor"]
     return ok("node names", f"{len(others)} nodes: {_listed(others)}")
 
 
