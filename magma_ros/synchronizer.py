@@ -87,6 +87,8 @@ class Synchronizer(Generic[Value]):
 
         No queue held a set before the latest message, so that message is in it.
         """
+        if not all(self._queues.values()):
+            return None
         starts = sorted({message.stamp_s for queue in self._queues.values() for message in queue}, reverse=True)
         for start_s in starts:
             found = {stream: self._first_since(start_s, stream) for stream in self._queues}

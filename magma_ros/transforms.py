@@ -80,9 +80,7 @@ class TransformTree:
                 f"available {_shown(sorted(self._links))}"
             )
         links = [self._links[name].transform for name in chain[: chain.index(parent)]]
-        pose = links[0].pose
-        for link in links[1:]:
-            pose = compose_poses(link.pose, pose)
+        pose = compose_poses(*(link.pose for link in reversed(links)))
         return Transform(pose, min((link.stamp_s for link in links if link.stamp_s is not None), default=None))
 
     def _ancestors(self, name: str) -> list[str]:

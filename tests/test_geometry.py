@@ -11,11 +11,13 @@ from scipy.spatial.transform import Rotation
 from magma_ros.errors import InvalidInputError
 from magma_ros.geometry import (
     compose_ee_delta,
+    compose_poses,
     quat_distance_rad,
     relative_ee_delta,
     rotation_vector_to_rpy,
     rpy_to_rotation_vector,
 )
+from magma_ros.types import Pose
 from tests.examples import make_action
 
 angles = st.floats(-3.0, 3.0)
@@ -79,6 +81,22 @@ def test_rotation_is_about_the_end_effector_along_base_axes() -> None:
     np.testing.assert_allclose([0.3, 0.1, 0.2], position)
     expected = Rotation.from_euler("x", 0.2) * Rotation.from_quat(quat)
     assert quat_distance_rad(expected.as_quat(), turned) < 1e-12
+
+
+def test_a_chain_of_poses_turns_the_later_offsets() -> None:
+    """A quarter turn about z carries the next frame's x offset to y, and the turns add up."""
+    quarter = Pose(np.array([1.0, 0.0, 0.0]), Rotation.from_rotvec([0, 0, np.pi / 2]).as_quat())
+    composed = compose_poses(quarter, quarter)
+    np.testing.assert_allclose([1.0, 1.0, 0.0], composed.position_m, atol=1e-12)
+    np.testing.assert_allclose(np.pi, Rotation.from_quat(composed.quat_xyzw).magnitude())
+
+
+def test_a_chain_that_makes_no_sense_is_refused() -> None:
+    """No pose, a number that is not finite and a quaternion without direction raise."""
+    sound = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+    for poses in ((), (sound, Pose(np.full(3, np.nan), sound.quat_xyzw)), (sound, Pose(np.zeros(3), np.zeros(4)))):
+        with pytest.raises(InvalidInputError, match="expected"):
+            compose_poses(*poses)
 
 
 def test_opposite_quaternions_are_one_orientation() -> None:

@@ -59,6 +59,7 @@ class MeasuredState:
         self._joints: dict[str, tuple[float, float]] = {}
         self._ee_pose: StampedPose | None = None
         self._tree = TransformTree()
+        self._located: StampedPose | Stop | None = None
         self._latest_refusal = ""
         self._now_s: Callable[[], float] = lambda: float("inf")
 
@@ -113,6 +114,7 @@ class MeasuredState:
         if message.header.frame_id != parent:
             self._refuse(WRONG_FRAME, f"ee_pose: expected frame {parent!r}, got {message.header.frame_id[:64]!r}")
             return
+        self._located = None
         try:
             self._ee_pose = StampedPose(pose_from_message(message.pose), stamp_s)
         except InvalidInputError as error:
@@ -138,7 +140,7 @@ class MeasuredState:
         """
         located = self._locate()
         if isinstance(located, Stop):
-            return located
+            return replace(located, detail=located.detail + self._latest_refusal)
         names = (*self._arm.home.joints, self._gripper.name)
         missing = [name for name in names if name not in self._joints]
         if missing:
@@ -158,19 +160,23 @@ class MeasuredState:
         )
 
     def _locate(self) -> StampedPose | Stop:
-        """Where the end effector is in the base frame; a flange that is measured instead is extended to it."""
+        """Where the end effector is in the base frame; worked out once for each message about it."""
+        if self._located is None:
+            self._located = self._locate_afresh()
+        return self._located
+
+    def _locate_afresh(self) -> StampedPose | Stop:
+        """A flange that is measured instead of the end effector is extended to it."""
         source = self._arm.topics.ee_pose
         if isinstance(source, PoseFromTopic):
             if self._ee_pose is None:
-                return Stop(
-                    StopReason.NO_PROPRIO, f"{source.topic}: expected a pose, got none yet{self._latest_refusal}"
-                )
+                return Stop(StopReason.NO_PROPRIO, f"{source.topic}: expected a pose, got none yet")
             measured = self._ee_pose
         else:
             try:
                 found = self._tree.lookup(source.parent, source.child)
             except TransformError as error:
-                return Stop(StopReason.NO_TRANSFORM, f"{error}{self._latest_refusal}")
+                return Stop(StopReason.NO_TRANSFORM, str(error))
             if found.stamp_s is None:
                 return Stop(StopReason.NO_TRANSFORM, f"{source.child!r}: every link is static, so nothing measures it")
             measured = StampedPose(found.pose, found.stamp_s)
@@ -192,6 +198,7 @@ class MeasuredState:
         self._joints |= {name: (position, stamp_s) for name, position in found.items()}
 
     def _keep_links(self, message: Any, *, static: bool) -> None:
+        self._located = None
         for link in message.transforms:
             stamp_s = seconds(link.header.stamp)
             if not static and self._is_of_the_future(stamp_s):

@@ -75,9 +75,8 @@ class Observer:
         stamp_s = seconds(message.header.stamp)
         if not 0 <= stamp_s <= LATEST_STAMP_S:
             return Stop(StopReason.NO_OBSERVATION, f"{camera}: expected a stamp from 0 s on, got {stamp_s} s")
-        num_identical = self._count_identical(camera, message.data)
-        if 0 < self._max_identical <= num_identical:
-            return Stop(StopReason.FROZEN_CAMERA, f"{camera}: {num_identical} pictures in a row have the same pixels")
+        if self._max_identical and (run := self._count_identical(camera, message.data)) >= self._max_identical:
+            return Stop(StopReason.FROZEN_CAMERA, f"{camera}: {run} pictures in a row have the same pixels")
         members = self._synchronizer.offer(camera, stamp_s, message)
         if members is None:
             return None

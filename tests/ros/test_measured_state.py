@@ -150,6 +150,7 @@ def spoil_transform(measured):
 )
 def test_a_malformed_message_is_counted_and_changes_nothing(sim, spoil, reason):
     """Each is one rejection under its reason; what was measured before stays, and what is missing tells of it."""
+    assert "latest refused" not in sim.proprio(since_s=0.0).detail
     spoil(sim)
     assert {reason: 1} == dict(sim.rejected)
     assert "latest refused" in sim.proprio(since_s=0.0).detail
