@@ -64,6 +64,7 @@ NP_ROOMS = (
     "magma_ros.remote.client",
     "magma_ros.remote.commands",
     "magma_ros.wiggle_report",
+    "magma_ros.wiggle_motion",
     "magma_ros.cli",
     "magma_ros.sim",
     "magma_ros.sim.env",
