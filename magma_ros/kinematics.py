@@ -59,7 +59,7 @@ class Kinematics:
             KinematicsError: Pinocchio is not installed, the text is no URDF, a joint or link is missing, or a joint
                 that is to move has no limits or is of a kind that is not supported.
         """
-        self._pin = _pinocchio()
+        self._pin = require_pinocchio()
         self._joints = tuple(joints)
         self._model = self._reduced(urdf)
         self._data = self._model.createData()
@@ -265,7 +265,12 @@ def _period(period_s: float) -> float:
     return period_s
 
 
-def _pinocchio() -> Any:
+def require_pinocchio() -> Any:
+    """The library.
+
+    Raises:
+        KinematicsError: it is not installed; says how to get it.
+    """
     try:
         return importlib.import_module("pinocchio")
     except ImportError as error:
