@@ -153,7 +153,7 @@ class Peer:
                     conversions.joint_state_message(PROPRIO, joint_names=names, gripper=gripper, stamp=stamp)
                 )
                 ee_pose.publish(conversions.pose_message(PROPRIO, frame="base_link", stamp=stamp))
-                picture[0, 0, 0] += 1  # no two alike, as a camera's noise has it
+                picture[0] += 1  # no two alike, as a camera's noise has it
                 camera.publish(pictures.image_message(picture, stamp=stamp, frame_id="camera"))
 
         self.is_filming = True
