@@ -64,7 +64,7 @@ def alive(check: str, stream: Stream, heard: Heard, *, needed_hz: float | None) 
     if not stream.received_s:
         cure = "is the driver running, or paused? Large pictures need the Fast DDS profile in the publisher's process"
         return fail(check, f"{found}: nothing came in {heard.listened_s:g} s", cure)
-    found += f", {stream.hz:.1f} Hz ({len(stream.received_s)} in {heard.listened_s:g} s)"
+    found += f", {stream.hz:.1f} Hz ({len(stream.received_s)} messages)"
     if needed_hz is not None and stream.hz < needed_hz:
         return warn(check, f"{found}: slower than the policy's {needed_hz:g} Hz", "raise the rate of what publishes it")
     return ok(check, found)
@@ -93,14 +93,15 @@ def stamps(check: str, stream: Stream, heard: Heard, *, max_age_s: float) -> Fin
 def measured_state(heard: Heard) -> Finding:
     """Joints, gripper and end effector are known and fresh, as the nodes will want them."""
     check = "measured state"
+    refused = ", ".join(f"{reason} {n}" for reason, n in sorted(heard.rejected.items()))
+    refused = f"; messages refused: {refused}" if refused else ""
     if isinstance(heard.measured, Stop):
         cure = _CURES.get(heard.measured.reason, "check `topics`, `home.joints` and `gripper.joint` in the arm's file")
-        return fail(check, f"{heard.measured.reason.value}: {heard.measured.detail}", cure)
+        return fail(check, f"{heard.measured.reason.value}: {heard.measured.detail}{refused}", cure)
     position = ", ".join(f"{coordinate:.3f}" for coordinate in heard.measured.ee_position_m)
     found = f"end effector at {position} m, gripper opening {heard.measured.gripper_opening:.2f}"
-    if heard.rejected:
-        refused = ", ".join(f"{reason} {n}" for reason, n in heard.rejected.items())
-        return warn(check, f"{found}; messages refused: {refused}", "find who else publishes on these topics")
+    if refused:
+        return warn(check, found + refused, "find who else publishes on these topics")
     return ok(check, found)
 
 

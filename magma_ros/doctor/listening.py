@@ -24,6 +24,9 @@ from magma_ros.ros.interface import EE_POSE, JOINTS, Qos, Topic
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.types import Proprio, Stop
 
+DISCOVERY_S = 5.0
+"""Longest wait for everything that is listened to, before the time to listen begins [s]: a DDS participant that has
+missed the first announcements of another hears the next one after 3 s."""
 _DEPTH = 50
 _SPIN_S = 0.05
 
@@ -97,7 +100,9 @@ class Heard:
 
 
 def listen(arm: Arm, options: Listening) -> Heard:
-    """Join the graph as the node `doctor`, listen for `options.listen_s` and leave; publishes nothing of its own.
+    """Join the graph as the node `doctor`, listen and leave; publishes nothing of its own.
+
+    Takes `options.listen_s`, and up to `DISCOVERY_S` before that while something is not heard of yet.
 
     Raises:
         ArmConfigError: no such camera or transport, or tf is needed and tf2_msgs is not installed.
@@ -132,11 +137,11 @@ def _listen(
     if isinstance(output, JointTrajectoryOutput):
         profile = interface.LATCHED.profile()
         node.create_subscription(String, output.robot_description_topic, descriptions.append, profile)
-    end_s = time.monotonic() + listen_s
-    while time.monotonic() < end_s:
-        executor.spin_once(timeout_sec=_SPIN_S)
+    streams = (*pictures.values(), joints, gripper, *([ee_pose] if ee_pose else []))
+    _spin(executor, DISCOVERY_S, until=lambda: all(stream.received_s for stream in streams))
+    _spin(executor, listen_s)
     offered = dict(node.get_topic_names_and_types())
-    for stream in (*pictures.values(), joints, gripper, *([ee_pose] if ee_pose else [])):
+    for stream in streams:
         stream.publishers = _nodes(node.get_publishers_info_by_topic(stream.topic))
         stream.kinds = tuple(offered.get(stream.topic, ())) if stream.publishers else ()
     return Heard(
@@ -156,6 +161,12 @@ def _listen(
         nodes=tuple(sorted(f"{space.rstrip('/')}/{name}" for name, space in node.get_node_names_and_namespaces())),
         namespace=node.get_namespace(),
     )
+
+
+def _spin(executor: SingleThreadedExecutor, duration_s: float, *, until: Callable[[], bool] = lambda: False) -> None:
+    end_s = time.monotonic() + duration_s
+    while time.monotonic() < end_s and not until():
+        executor.spin_once(timeout_sec=_SPIN_S)
 
 
 def _stream(node: Node, topic: Topic) -> Stream:
