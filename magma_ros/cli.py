@@ -26,6 +26,9 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
+        "bag-replay": Command(
+            "magma_ros.ros.bag_replay:replay_bag", "say what a policy would have done in a recording"
+        ),
         "collect": Command("magma_ros.sim.commands:collect_demos", "record demonstrations of a scripted expert"),
         "doctor": Command("magma_ros.doctor.command:examine", "say what is wrong with this machine, arm and graph"),
         "eval": Command("magma_ros.sim.commands:evaluate_policy", "measure a policy's success rate in simulation"),
@@ -34,6 +37,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "serve": Command("magma_ros.remote.commands:serve_checkpoint", "answer observations over a socket"),
         "train": Command("magma_ros.finetune.commands:train_policy", "train magma-tiny on recorded demonstrations"),
+        "wiggle": Command(
+            "magma_ros.ros.wiggle:wiggle", "move each axis a little and find a driver that is set up wrongly"
+        ),
     }
 )
 
@@ -63,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The text of `magma-ros --help`."""
-    lines = [f"  {name:<10}{command.purpose}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<12}{command.purpose}" for name, command in COMMANDS.items()]
     heading = "usage: magma-ros SUBCOMMAND [OPTIONS]    (magma-ros SUBCOMMAND --help lists its options)"
     return "\n".join([heading, "", "subcommands:", *lines])
 

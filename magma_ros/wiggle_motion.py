@@ -29,17 +29,22 @@ class WiggleMotion:
     """How far and how fast each axis is moved.
 
     Attributes:
-        distance_m, angle_rad: Along and about an axis.
-        speed_m_s, speed_rad_s: On the way, as far as the arm's limits allow.
+        distance_m: Along an axis [m].
+        angle_deg: About an axis [degrees].
+        speed_m_s: On the way along it, as far as the arm's limits allow [m/s].
+        speed_deg_s: On the way about it, likewise [degrees/s].
+        settle_s: Rest before each measurement [s].
     """
 
-    distance_m: float
-    angle_rad: float
-    speed_m_s: float
-    speed_rad_s: float
+    distance_m: float = 0.02
+    angle_deg: float = 5.0
+    speed_m_s: float = 0.05
+    speed_deg_s: float = 12.5
+    settle_s: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, most in (("distance_m", 0.1), ("angle_rad", 0.5), ("speed_m_s", 0.25), ("speed_rad_s", 1.0)):
+        ranges = {"distance_m": 0.1, "angle_deg": 30.0, "speed_m_s": 0.25, "speed_deg_s": 60.0, "settle_s": 10.0}
+        for name, most in ranges.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 < value <= most):
                 raise ContractError(f"{name}: expected more than 0 and at most {most}, got {value!r}")
@@ -48,13 +53,14 @@ class WiggleMotion:
         """Translation [m] and rotation vector [rad] of one axis, shape (6,)."""
         if axis not in AXES:
             raise ContractError(f"axes: expected some of {AXES}, got {axis!r}")
-        index = AXES.index(axis)
-        return np.eye(6)[index] * (self.distance_m if index < 3 else self.angle_rad)
+        index, moved = AXES.index(axis), np.zeros(6)
+        moved[index] = self.distance_m if index < 3 else math.radians(self.angle_deg)
+        return moved
 
     def steps(self, displacement: FloatArray, limits: SafetyLimits) -> list[FloatArray]:
         """`displacement` in equal parts, one for each control period, none longer than `limits` allow."""
         longest_m = min(self.speed_m_s / CONTROL_RATE_HZ, _WITHIN * limits.max_translation_step_m)
-        widest_rad = min(self.speed_rad_s / CONTROL_RATE_HZ, _WITHIN * limits.max_rotation_step_rad)
+        widest_rad = min(math.radians(self.speed_deg_s) / CONTROL_RATE_HZ, _WITHIN * limits.max_rotation_step_rad)
         share = max(np.linalg.norm(displacement[:3]) / longest_m, np.linalg.norm(displacement[3:]) / widest_rad)
         count = max(1, math.ceil(share - 1e-9))
         return [displacement / count] * count
