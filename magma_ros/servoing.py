@@ -81,6 +81,7 @@ class TwistTracker:
             PlayoutError: Ruckig finds no way to change the correction.
         """
         at = Place.of(setpoint.pose, name="setpoint")
+        place = None if measured is None else Place.of(measured, name="measured")
         last_s = self._path[-1][0] if self._path else now_s
         if not (math.isfinite(now_s) and now_s >= last_s):
             raise InvalidInputError(f"now_s: expected a finite time of {last_s} or later, got {now_s!r}")
@@ -91,10 +92,10 @@ class TwistTracker:
         if not (setpoint.done or setpoint.expired):
             self._moved_s, self._blocked = now_s, setpoint.waiting
         late = now_s > self._moved_s + self._settle_s
-        if measured is None or setpoint.stopped or self._blocked or late:
+        if place is None or setpoint.stopped or self._blocked or late:
             self._drift = np.zeros(6)
         else:
-            drift = self._off_path(Place.of(measured, name="measured"))
+            drift = self._off_path(place)
             self._drift += (drift - self._drift) * -math.expm1(-gap_s / _SMOOTHING_S)
         correction = self._towards(np.clip(_GAIN_PER_S * self._drift, -self._max_speed, self._max_speed), gap_s)
         return setpoint.linear_velocity_m_s + correction[:3], setpoint.angular_velocity_rad_s + correction[3:]
