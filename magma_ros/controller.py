@@ -35,6 +35,11 @@ class Controller:
         """The policy that is driven."""
         return self._policy
 
+    @property
+    def limits(self) -> SafetyLimits:
+        """What each action is kept within."""
+        return self._safety.limits
+
     def reset(self) -> None:
         """Start an episode: the arm is at rest and nothing is remembered."""
         self._policy.reset()

@@ -120,7 +120,7 @@ class Supervisor:
         """A sign of life of the policy; with `ended` it wants the arm to rest."""
         self._policy_heard_s = now_s
         if ended is not None:
-            self._rest(ended)
+            self.hold(ended)
 
     def offer(self, action: Action, *, stamp_s: float, now_s: float, measured: StampedPose | Stop) -> SafeAction | Stop:
         """Take `action`, which answers the picture of `stamp_s` [s], or say why not.
@@ -138,11 +138,17 @@ class Supervisor:
             if verdict.reason.severity is Severity.HALT:
                 self.halt(verdict)
             elif verdict.reason.severity is Severity.HOLD:
-                self._rest(verdict)
+                self.hold(verdict)
             return verdict
         self.num_taken += 1
         self._taken_s, self._newest_stamp_s, self._hold = now_s, stamp_s, None
         return verdict
+
+    def hold(self, stop: Stop) -> None:
+        """Come to rest and stay there until the next good action."""
+        self._hold = stop
+        if self._filter is not None:
+            self._filter.reset()
 
     def halt(self, stop: Stop) -> None:
         """Come to rest and stay there until `reset`; the first reason is kept."""
@@ -225,16 +231,11 @@ class Supervisor:
             playout.stop(now_s)
         return playout.tick(now_s, None if self._options.dry_run else pose)
 
-    def _rest(self, stop: Stop) -> None:
-        self._hold = stop
-        if self._filter is not None:
-            self._filter.reset()
-
     def _world_fault(self, now_s: float, measured: StampedPose | Stop) -> Stop | None:
         silent_s = now_s - self._policy_heard_s
         if silent_s > self._arm.watch.policy_timeout_s:
             heard = f"for {silent_s:.2f} s" if math.isfinite(silent_s) else "so far"
-            self._rest(Stop(StopReason.POLICY_SILENT, f"nothing was heard of the policy {heard}"))
+            self.hold(Stop(StopReason.POLICY_SILENT, f"nothing was heard of the policy {heard}"))
             return self._hold
         unknown = self._state_fault(now_s, measured)
         if unknown is not None and self._filter is not None:

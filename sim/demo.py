@@ -1,6 +1,6 @@
 """The whole graph at work: a camera topic moves a simulated arm, three trials, a film and a contact sheet.
 
-Starts `arm_node` and `policy_node` as processes of their own and speaks to them over DDS as any client would.
+Starts `arm_node`, `motion_node` and `policy_node` as processes of their own and speaks to them over DDS as any client would.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
 from magma_ros.sim.evaluate import Evaluation
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
-from magma_ros.sim.processes import Child, graph_environment, shared_file
+from magma_ros.sim.processes import Child, graph_environment
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.rollout import Outcome as Verdict
 from magma_ros.sim.rollout import RolloutResult
@@ -61,15 +61,24 @@ class DemoOptions:
 
 @contextmanager
 def running_graph(options: DemoOptions) -> Iterator[tuple[Child, ...]]:
-    """The two nodes; the policy ends first, so that the arm holds until it ends itself."""
-    checkpoint, parameters = find(options.checkpoint), shared_file("config/sim_wx250s.yaml")
-    arm = ["-p", f"real_time_factor:={options.real_time_factor}", "-p", f"seed:={options.seed}"]
-    policy = ["-p", f"checkpoint:={checkpoint}", "-p", "autostart:=true"]
+    """The three nodes; they end in the reverse order, so that the arm is told to hold before it ends itself."""
+    rate_hz = options.real_time_factor * BRIDGE.control_rate_hz
+    nodes: dict[str, dict[str, object]] = {
+        "magma_ros.sim.arm_node": {"real_time_factor": options.real_time_factor, "seed": options.seed},
+        "magma_ros.ros.motion_node": {"arm": "sim", "autostart": True},
+        "magma_ros.ros.policy_node": {
+            "arm": "sim",
+            "autostart": True,
+            "checkpoint": find(options.checkpoint),
+            "control_rate_hz": rate_hz,
+        },
+    }
     children: list[Child] = []
     try:
-        for module, own in (("magma_ros.sim.arm_node", arm), ("magma_ros.ros.policy_node", policy)):
+        for module, parameters in nodes.items():
             name = module.rpartition(".")[2]
-            command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(parameters), *own]
+            pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
+            command = [sys.executable, "-m", module, "--ros-args", *pairs]
             children.append(Child.start(name, command, log=options.output / "logs" / f"{name}.log"))
         yield tuple(children)
     finally:

@@ -327,7 +327,7 @@ EVENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(events=st.lists(st.tuples(EVENTS, st.integers(1, 8)), max_size=30))
 def test_a_halted_arm_never_moves_and_no_limit_is_ever_exceeded(events: list[tuple[str, int]]) -> None:
     """Whatever happens in whatever order: halted ticks come to rest in time, and speed and acceleration are bounded."""

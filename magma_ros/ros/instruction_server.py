@@ -1,4 +1,4 @@
-"""The service and the action that tell the policy node what to do: one assignment at a time, a new one preempts."""
+"""The topic, the service and the action that tell the policy node what to do: one assignment at a time, a new one preempts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from functools import partial
 from rclpy.action.server import ActionServer, CancelResponse, GoalResponse, ServerGoalHandle
 from rclpy.node import Node
 from rclpy.task import Future
+from std_msgs.msg import String
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.errors import InvalidInputError
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.prompts import clean_instruction
 from magma_ros.ros.goal import Assignment, Ending, Outcome
-from magma_ros.ros.interface import EXECUTE, SET_INSTRUCTION
+from magma_ros.ros.interface import EXECUTE, INSTRUCTION, SET_INSTRUCTION
 from magma_ros.srv import SetInstruction
 from magma_ros.types import SafeAction, Stop
 
@@ -41,7 +42,7 @@ class InstructionServer:
         now_s: Callable[[], float],
         on_change: Callable[[Ending | None], None],
     ) -> None:
-        """Offer the service and the action on `node`.
+        """Offer topic, service and action on `node`.
 
         Args:
             node: Its default callback group serves both.
@@ -55,6 +56,7 @@ class InstructionServer:
         self._logger = node.get_logger()
         self._goal: _Goal | None = None
         self._num_begun = 0
+        INSTRUCTION.subscribe(node, self._on_topic)
         node.create_service(SET_INSTRUCTION.interface, SET_INSTRUCTION.name, self._on_set_instruction)
         self._actions = ActionServer(
             node,
@@ -116,18 +118,27 @@ class InstructionServer:
     def _on_set_instruction(
         self, request: SetInstruction.Request, response: SetInstruction.Response
     ) -> SetInstruction.Response:
-        if not request.instruction.strip():
-            self.end(Ending(Outcome.PREEMPTED, "an empty instruction was set"))
-            response.accepted = True
-            return response
-        response.message = self._refusal()
-        if not response.message:
-            try:
-                self.follow(request.instruction)
-            except InvalidInputError as error:
-                response.message = str(error)
+        response.message = self._set(request.instruction)
         response.accepted = not response.message
         return response
+
+    def _on_topic(self, message: String) -> None:
+        why = self._set(message.data)
+        if why:
+            self._logger.warning(f"instruction refused: {why}")  # noqa: G004  rclpy formats nothing itself
+
+    def _set(self, instruction: str) -> str:
+        """Follow `instruction`, or stop for an empty one; why it cannot be followed, empty when it is."""
+        if not instruction.strip():
+            self.end(Ending(Outcome.PREEMPTED, "an empty instruction was set"))
+            return ""
+        why = self._refusal()
+        if not why:
+            try:
+                self.follow(instruction)
+            except InvalidInputError as error:
+                why = str(error)
+        return why
 
     def _on_goal(self, request: ExecuteInstruction.Goal) -> GoalResponse:
         why = self._refusal() or _unusable(request)

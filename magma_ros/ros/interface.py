@@ -115,6 +115,7 @@ JOINTS = Topic(
 )
 EE_POSE = Topic("ee_pose", PoseStamped, STATE, SENSOR, "measured end effector in the frame of its header [m]")
 EE_DELTA = Topic("ee_delta", EndEffectorDelta, COMMAND, COMMAND, "command to an arm that interpolates each step itself")
+INSTRUCTION = Topic("instruction", String, COMMAND, COMMAND, "as the service set_instruction, without an answer")
 POLICY_ACTION = Topic(
     "policy_action", EndEffectorDelta, COMMAND, COMMAND, "what the policy wants in the next control step; no command"
 )
@@ -138,7 +139,7 @@ HALT = Service("emergency_stop", Trigger, "halt the arm until reset_halt")
 RESET_HALT = Service("reset_halt", Trigger, "let the arm move again after a halt; refused while its cause is there")
 EXECUTE = Service("execute_instruction", ExecuteInstruction, "follow an instruction for a bounded number of steps")
 
-POLICY_TOPICS = (POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS)
+POLICY_TOPICS = (INSTRUCTION, POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS)
 """Beside the cameras and the measured state, whose topics the arm's file names."""
 MOTION_TOPICS = (POLICY_ACTION, ACTION_CONTRACT, STATUS, MOTION_STATUS, SETPOINT, EMERGENCY_STOP, DIAGNOSTICS)
 """Beside the measured state and the command, whose topics the arm's file names."""

@@ -23,7 +23,7 @@ from magma_ros.ros.motion_status import MotionReporter
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.spin import run
 from magma_ros.supervision import Supervisor, SupervisorOptions
-from magma_ros.types import SafeAction, StampedPose, Stop, StopReason
+from magma_ros.types import Proprio, SafeAction, StampedPose, Stop, StopReason
 
 _SLOWEST_TICK_HZ = 20.0
 """How often an arm that interpolates each step itself is watched [Hz]."""
@@ -58,7 +58,7 @@ class MotionNode(LifecycleNode):
         )  # before the actions: a hold goes before what follows it
         interface.ACTION_CONTRACT.subscribe(self, self._on_contract)
         interface.POLICY_ACTION.subscribe(self, self._on_action)
-        self._halting = Halting(self, self._supervisor, present_cause=self._second_commander)
+        self._halting = Halting(self, self._supervisor, present_cause=self._other_cause)
         rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
         self._timer = self.create_timer(1.0 / rate_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
         for name in self._arm.unverified():
@@ -124,9 +124,8 @@ class MotionNode(LifecycleNode):
         if not self._is_active or self._output is None:
             return
         now_s, stamp_s = self._now_s(), conversions.seconds(message.header.stamp)
-        decision = self._supervisor.offer(
-            conversions.action_from_message(message), stamp_s=stamp_s, now_s=now_s, measured=self._pose(now_s)
-        )
+        action, (_, pose) = conversions.action_from_message(message), self._measure(now_s)
+        decision = self._supervisor.offer(action, stamp_s=stamp_s, now_s=now_s, measured=pose)
         if isinstance(decision, SafeAction):
             self._diagnostics.stage("capture to command").add(now_s - stamp_s)
             if not self._options.dry_run:
@@ -151,20 +150,23 @@ class MotionNode(LifecycleNode):
             return
         now_s = self._now_s()
         self._diagnostics.rate("ticks").tick(time.monotonic())
-        second = self._second_commander()
+        second = self._output.second_commander()
         if second:
             self._supervisor.halt(Stop(StopReason.SECOND_COMMANDER, second))
         steady_s = None if self.get_parameter("use_sim_time").value else time.monotonic()
-        command = self._supervisor.tick(now_s, steady_s=steady_s, measured=self._pose(now_s))
+        state, pose = self._measure(now_s)
+        command = self._supervisor.tick(now_s, steady_s=steady_s, measured=pose)
         stamp = self.get_clock().now().to_msg()
         if not self._options.dry_run:
-            self._output.send(command, stamp=stamp, now_s=now_s)
+            refusal = self._output.send(command, stamp=stamp, now_s=now_s, measured=state)
+            if refusal is not None:
+                self._supervisor.hold(refusal)
         if command.setpoint is not None:
             frame = self._arm.frames.base
             self._setpoints.publish(conversions.stamped_pose_message(command.setpoint.pose, frame=frame, stamp=stamp))
         self._report.commanded(command, self._supervisor)
 
-    def _second_commander(self) -> str:
+    def _other_cause(self) -> str:
         return "" if self._output is None else self._output.second_commander()
 
     def _fall_silent(self) -> None:
@@ -173,12 +175,14 @@ class MotionNode(LifecycleNode):
         self._is_active = False
         self._report.inactive(self._supervisor)
 
-    def _pose(self, now_s: float) -> StampedPose | Stop:
+    def _measure(self, now_s: float) -> tuple[Proprio | Stop, StampedPose | Stop]:
+        """The arm's state, and the pose in it with its time; both say why when they are not known."""
         state = self._measured.proprio(since_s=now_s - self._arm.watch.max_state_age_s)
         pose = self._measured.pose()
-        if isinstance(state, Stop):
-            return state
-        return Stop(StopReason.NO_PROPRIO, "nothing measures the end effector") if pose is None else pose
+        if isinstance(state, Stop) or pose is None:
+            unknown = state if isinstance(state, Stop) else Stop(StopReason.NO_PROPRIO, "no pose was measured")
+            return unknown, unknown
+        return state, pose
 
     def _now_s(self) -> float:
         return conversions.seconds(self.get_clock().now().to_msg())

@@ -9,8 +9,8 @@ from magma_ros.arm import Arm, EeDeltaOutput
 from magma_ros.gripper import GripperFilter
 from magma_ros.ros.gripper_output import gripper_output
 from magma_ros.ros.outputs import StepOutput, setpoint_output
-from magma_ros.supervision import Command
-from magma_ros.types import Action
+from magma_ros.supervision import Command, MotionState
+from magma_ros.types import Action, Proprio, Stop, StopReason
 
 
 class MotionOutput:
@@ -28,10 +28,10 @@ class MotionOutput:
         self._gripper_filter = GripperFilter(arm.gripper)
         self._topic = arm.output.topic
 
-    @property
-    def num_suppressed(self) -> int:
-        """Gripper goals that hysteresis or dwell kept back."""
-        return self._gripper_filter.num_suppressed
+    def gripper_counts(self) -> dict[str, int]:
+        """Gripper goals that were kept back or did not reach the gripper, by reason."""
+        failures = {} if self._gripper is None else dict(self._gripper.failures)
+        return {StopReason.GRIPPER_CHATTER.value: self._gripper_filter.num_suppressed, **failures}
 
     def take(self, action: Action, *, stamp: Time, now_s: float) -> None:
         """An action that passed every check; `stamp` is that of its picture, `now_s` the present [s]."""
@@ -40,15 +40,20 @@ class MotionOutput:
         if self._gripper is not None:
             self._move_gripper(self._gripper_filter.offer(action.gripper_opening, now_s))
 
-    def send(self, command: Command, *, stamp: Time, now_s: float) -> None:
-        """The command of one tick; without a setpoint the arm is told to hold."""
+    def send(self, command: Command, *, stamp: Time, now_s: float, measured: Proprio | Stop) -> Stop | None:
+        """The command of one tick, or why nothing that moves was sent; without a setpoint the arm is told to hold."""
+        refusal = None
         if self._setpoints is not None:
             if command.setpoint is None:
                 self._setpoints.hold(stamp=stamp)
             else:
-                self._setpoints.send(command.setpoint, stamp=stamp)
-        if self._gripper is not None and command.stop is None:
+                state = measured if isinstance(measured, Proprio) else None
+                refusal = self._setpoints.send(command.setpoint, stamp=stamp, measured=state)
+        if command.state is MotionState.HALTED:
+            self._gripper_filter.reset()  # after it the clock may be another
+        elif self._gripper is not None and command.stop is None:
             self._move_gripper(self._gripper_filter.tick(now_s))
+        return refusal
 
     def hold(self, *, stamp: Time) -> None:
         """The last word: zero speed; an arm that gets steps holds by getting none."""
@@ -63,5 +68,5 @@ class MotionOutput:
         return f"{others} more publish on {self._topic!r}: stop them, then call reset_halt" if others > 0 else ""
 
     def _move_gripper(self, position: float | None) -> None:
-        if position is not None and self._gripper is not None:
-            self._gripper.send(position)
+        if position is not None and self._gripper is not None and not self._gripper.send(position):
+            self._gripper_filter.reset()  # the next action asks again

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, ReliabilityPolicy
 
 from magma_ros.ros import interface
+from magma_ros.ros.motion_node import MotionNode
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.policy_node import PolicyNode
 
@@ -23,17 +24,30 @@ TOPICS = {
     "joint_states": ("sensor_msgs/JointState", RELIABLE, SENSOR),
     "ee_pose": ("geometry_msgs/PoseStamped", RELIABLE, SENSOR),
     "ee_delta": ("magma_ros/EndEffectorDelta", RELIABLE, RELIABLE),
+    "instruction": ("std_msgs/String", RELIABLE, RELIABLE),
+    "policy_action": ("magma_ros/EndEffectorDelta", RELIABLE, RELIABLE),
     "action_chunk": ("magma_ros/ActionChunk", RELIABLE, RELIABLE),
+    "action_contract": ("std_msgs/String", LATCHED, LATCHED),
     "policy_status": ("magma_ros/PolicyStatus", LATCHED, LATCHED),
+    "motion_status": ("magma_ros/MotionStatus", LATCHED, LATCHED),
+    "setpoint": ("geometry_msgs/PoseStamped", RELIABLE, SENSOR),
+    "emergency_stop": ("std_msgs/Bool", RELIABLE, RELIABLE),
+    "annotated/image_raw": ("sensor_msgs/Image", SENSOR, SENSOR),
+    "planned_motion": ("visualization_msgs/MarkerArray", RELIABLE, SENSOR),
+    "/diagnostics": ("diagnostic_msgs/DiagnosticArray", (True, False, 10), (True, False, 10)),
     "task_success": ("std_msgs/Bool", LATCHED, LATCHED),
     "viewer/image_raw": ("sensor_msgs/Image", SENSOR, SENSOR),
 }
 SERVICES = {
     "set_instruction": "magma_ros/SetInstruction",
     "execute_instruction": "magma_ros/ExecuteInstruction",
+    "emergency_stop": "std_srvs/Trigger",
+    "reset_halt": "std_srvs/Trigger",
     "reset_world": "magma_ros/ResetWorld",
 }
+CAMERA_PARAMETERS = {"arm": "sim", "camera_topic": "", "image_transport": "raw"}
 POLICY_PARAMETERS = {
+    **CAMERA_PARAMETERS,
     "checkpoint": "",
     "device": "cpu",
     "dtype": "float32",
@@ -46,23 +60,20 @@ POLICY_PARAMETERS = {
     "autostart": False,
     "instruction": "",
     "execution_horizon": 1,
-    "max_observation_age_s": 0.5,
-    "max_translation_step_m": 0.0,
-    "max_rotation_step_rad": 0.0,
-    "max_step_change_m": 0.0,
-    "workspace_min_m": None,
-    "workspace_max_m": None,
-    "max_consecutive_stops": 5,
-    "gripper_joint": "gripper",
-    "gripper_closed_position": 0.0,
-    "gripper_open_position": 1.0,
+    "control_rate_hz": 0.0,
+    "camera_slop_s": 0.05,
+    "entropy_slow_nats": 3.5,
+    "entropy_hold_nats": 4.5,
+    "max_consecutive_stops": 15,
 }
+MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0}
+RECORDER_PARAMETERS = {**CAMERA_PARAMETERS, "output": "", "min_free_gib": 1.0}
 ARM_PARAMETERS = {
     "task": "carrot_on_plate",
     "image_size_px": 128,
     "seed": 0,
     "real_time_factor": 1.0,
-    "command_slack_s": 0.25,
+    "command_slack_s": 0.4,
 }
 
 
@@ -83,20 +94,26 @@ def context(monkeypatch):
 
 def test_topics_are_frozen():
     """Names, types and quality of service, offered and requested, of every topic."""
-    topics = {*interface.POLICY_TOPICS, *interface.ARM_TOPICS}
+    topics = {*interface.POLICY_TOPICS, *interface.MOTION_TOPICS, *interface.VIEW_TOPICS, *interface.ARM_TOPICS}
     assert {t.name: (interface_name(t.message), qos(t.offered), qos(t.requested)) for t in topics} == TOPICS
 
 
 def test_services_are_frozen():
     """Names and types of every service and action."""
-    services = {*interface.POLICY_SERVICES, *interface.ARM_SERVICES}
+    services = {*interface.POLICY_SERVICES, *interface.MOTION_SERVICES, *interface.ARM_SERVICES}
     assert {s.name: interface_name(s.interface) for s in services} == SERVICES
 
 
 @pytest.mark.parametrize(
     ("table", "frozen"),
-    [(interface.POLICY_PARAMETERS, POLICY_PARAMETERS), (interface.ARM_PARAMETERS, ARM_PARAMETERS)],
-    ids=["policy_node", "arm_node"],
+    [
+        (interface.POLICY_PARAMETERS, POLICY_PARAMETERS),
+        (interface.MOTION_PARAMETERS, MOTION_PARAMETERS),
+        (interface.VIEW_PARAMETERS, CAMERA_PARAMETERS),
+        (interface.RECORDER_PARAMETERS, RECORDER_PARAMETERS),
+        (interface.ARM_PARAMETERS, ARM_PARAMETERS),
+    ],
+    ids=["policy_node", "motion_node", "view_node", "recorder_node", "arm_node"],
 )
 def test_parameters_are_frozen_and_described(table, frozen):
     """Names and defaults are as frozen; each row has a description, and a range holds its default."""
@@ -110,9 +127,8 @@ def test_parameters_are_frozen_and_described(table, frozen):
 
 
 def test_names_are_relative():
-    """No name begins with a slash, so that a namespace holds a whole arm."""
-    names = [row.name for row in (*interface.POLICY_TOPICS, *interface.ARM_TOPICS, *interface.POLICY_SERVICES)]
-    assert [] == [name for name in names if name.startswith("/")]
+    """No name but the diagnostics' begins with a slash, so that a namespace holds a whole arm."""
+    assert ["/diagnostics"] == [name for name in (*TOPICS, *SERVICES) if name.startswith("/")]
 
 
 def test_every_quality_of_service_is_explicit():
@@ -124,10 +140,15 @@ def test_every_quality_of_service_is_explicit():
     assert interface.LATCHED.profile().durability is DurabilityPolicy.TRANSIENT_LOCAL
 
 
-def test_the_node_has_the_topics_of_the_table(context):
-    """The policy node publishes and subscribes exactly what the table says, under its namespace."""
-    node = PolicyNode()
-    own = {"/" + topic.name for topic in interface.POLICY_TOPICS}
+@pytest.mark.parametrize(
+    ("make", "table"),
+    [(PolicyNode, interface.POLICY_TOPICS), (MotionNode, interface.MOTION_TOPICS)],
+    ids=["policy_node", "motion_node"],
+)
+def test_the_node_has_the_topics_of_the_table(context, make, table):
+    """Each node publishes and subscribes what the table says, under its namespace, and its arm's measured state."""
+    node = make()
+    own = {"/" + topic.name.removeprefix("/") for topic in table} | {"/joint_states", "/ee_pose"}
     there = {name for name, _ in node.get_topic_names_and_types()}
     node.close()
     node.destroy_node()
@@ -138,13 +159,13 @@ def test_parameters_carry_their_description_range_and_flag(context):
     """A declared parameter shows the table's description, range and read-only flag to its users."""
     node = Node("declares")
     declare(node, interface.POLICY_PARAMETERS)
-    age = node.describe_parameter("max_observation_age_s")
+    slop = node.describe_parameter("camera_slop_s")
     horizon = node.describe_parameter("execution_horizon")
     autostart = node.describe_parameter("autostart")
     found = values(node, interface.POLICY_PARAMETERS)
     node.destroy_node()
-    assert "oldest picture" in age.description
-    assert (age.floating_point_range[0].from_value, age.floating_point_range[0].to_value) == (0.01, 10.0)
+    assert "stamps" in slop.description
+    assert (slop.floating_point_range[0].from_value, slop.floating_point_range[0].to_value) == (0.0, 1.0)
     assert (horizon.integer_range[0].from_value, horizon.integer_range[0].to_value) == (1, 64)
     assert autostart.read_only
     assert found == POLICY_PARAMETERS
@@ -153,10 +174,10 @@ def test_parameters_carry_their_description_range_and_flag(context):
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
-        ("max_observation_age_s", 0.0, InvalidParameterValueException),
+        ("camera_slop_s", -0.1, InvalidParameterValueException),
         ("execution_horizon", 0, InvalidParameterValueException),
         ("execution_horizon", "two", InvalidParameterTypeException),
-        ("workspace_min_m", "here", InvalidParameterTypeException),
+        ("arm", 3, InvalidParameterTypeException),
     ],
 )
 def test_a_value_out_of_range_or_of_another_type_is_refused(context, name, value, error):
@@ -167,10 +188,12 @@ def test_a_value_out_of_range_or_of_another_type_is_refused(context, name, value
     node.destroy_node()
 
 
-def test_an_array_of_numbers_is_taken(context):
-    """A corner of the workspace comes back as a tuple."""
-    node = Node("takes", parameter_overrides=[Parameter("workspace_min_m", value=[0.1, -0.3, 0.0])])
-    declare(node, interface.POLICY_PARAMETERS)
-    found = values(node, interface.POLICY_PARAMETERS)
+def test_quality_of_service_can_be_overridden(context):
+    """The parameters that ROS names for it change one topic's profile and no other's."""
+    name = "qos_overrides./policy_action.subscription.reliability"
+    node = Node("overrides", parameter_overrides=[Parameter(name, value="best_effort")])
+    subscription = interface.POLICY_ACTION.subscribe(node, lambda _message: None)
+    other = interface.EE_DELTA.subscribe(node, lambda _message: None)
+    found = subscription.qos_profile.reliability, other.qos_profile.reliability
     node.destroy_node()
-    assert found["workspace_min_m"] == (0.1, -0.3, 0.0)
+    assert found == (ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE)

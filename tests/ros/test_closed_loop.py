@@ -1,4 +1,4 @@
-"""Policy and arm as two processes: the graph does to the world what the simulator does by itself."""
+"""Policy, supervisor and arm as three processes: the graph does to the world what the simulator does by itself."""
 
 from pathlib import Path
 
@@ -29,12 +29,12 @@ def demo():
 
 
 def test_recorded_actions_succeed_through_the_graph(peer, demo):
-    """The expert's actions, sent picture by picture through both nodes, put the carrot on the plate."""
+    """The expert's actions, sent picture by picture through all nodes, put the carrot on the plate."""
     actions, end_m = demo
     folder = peer.write_script("replay", actions=actions)
     poses, verdicts = peer.listen(interface.EE_POSE), peer.listen(interface.TASK_SUCCESS)
-    # A replay cannot make up for a lost action: on a busy machine a late one is still applied, a tick later.
-    peer.start("arm_node", "-m", "magma_ros.sim.arm_node", command_slack_s=0.4)
+    peer.start("arm_node", "-m", "magma_ros.sim.arm_node")
+    peer.start("motion_node", "-m", "magma_ros.ros.motion_node", arm="sim", autostart=True)
     peer.start("policy_node", SCRIPT, checkpoint=folder, autostart=True)
     peer.wait(lambda: verdicts, timeout_s=30, what="the arm")
     assert peer.reset_world(SEED).ok

@@ -5,10 +5,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from std_srvs.srv import Trigger
+
+from magma_ros.ros import interface
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("launch_stand_in")
-FILES = [ROOT / "launch" / name for name in ("demo.launch.py", "policy.launch.py")]
+BRINGUP, DEMO, RECORD = (ROOT / "launch" / f"{name}.launch.py" for name in ("bringup", "demo", "record"))
+ARGUMENTS = {
+    BRINGUP: {
+        *("arm", "checkpoint", "remote", "camera", "image_transport", "instruction", "device", "dtype", "quantization"),
+        *("embodiment", "dry_run", "speed_scale", "namespace", "use_sim_time", "params_file", "autostart", "log_level"),
+        "rviz",
+    },
+    RECORD: {"arm", "camera", "image_transport", "output", "min_free_gib", "namespace", "use_sim_time", "log_level"},
+}
+ARGUMENTS[DEMO] = {"checkpoint", "namespace", "instruction", "seed", "rviz", "log_level"} | ARGUMENTS[BRINGUP]
 
 
 def has_real_launch():
@@ -31,89 +43,139 @@ def stand_in(monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_argument_is_described(stand_in, path):
-    """`ros2 launch --show-args` has a sentence for each argument."""
-    declared = stand_in.perform(path, share=ROOT, checkpoint="/somewhere").declared
-    assert {"checkpoint", "params_file", "namespace", "instruction", "log_level"} <= set(declared)
+@pytest.mark.parametrize(("path", "expected"), ARGUMENTS.items(), ids=lambda value: getattr(value, "name", ""))
+def test_every_argument_is_described(stand_in, path, expected):
+    """`ros2 launch --show-args` has a sentence for each argument, and the arguments are those that are documented."""
+    declared = stand_in.perform(path, share=ROOT, arm="sim", checkpoint="/somewhere").declared
+    assert expected == set(declared)
     assert [] == [name for name, argument in declared.items() if len(argument.description or "") < 10]
 
 
-def test_the_policy_is_told_everything_by_arguments(stand_in):
-    """Each argument of policy.launch.py reaches the node, with its type."""
+def test_the_nodes_are_told_everything_by_arguments(stand_in):
+    """Each argument of bringup.launch.py reaches the nodes that it is for, with its type."""
     context = stand_in.perform(
-        ROOT / "launch" / "policy.launch.py",
+        BRINGUP,
         share=ROOT,
+        arm="/robots/arm.yaml",
         checkpoint="/checkpoints/mine",
-        params_file="/robots/arm.yaml",
-        namespace="left",
+        camera="/wrist/image",
+        image_transport="compressed",
         instruction="12",
-        camera="wrist/image",
         device="cuda:0",
         dtype="bfloat16",
         quantization="int8",
         embodiment="bridge_widowx",
-        autostart="false",
+        dry_run="true",
+        speed_scale="0.1",
+        namespace="left",
         use_sim_time="true",
+        params_file="/robots/params.yaml",
+        autostart="false",
         log_level="debug",
     )
-    (node,) = context.nodes
-    assert node == {
-        "executable": "policy_node",
-        "name": "policy_node",
-        "namespace": "left",
-        "files": ["/robots/arm.yaml"],
-        "parameters": {
-            "checkpoint": "/checkpoints/mine",
-            "instruction": "12",
-            "device": "cuda:0",
-            "dtype": "bfloat16",
-            "quantization": "int8",
-            "embodiment": "bridge_widowx",
-            "autostart": False,
-            "use_sim_time": True,
-        },
-        "remappings": [("camera/image_raw", "wrist/image")],
-        "ros_arguments": ["--log-level", "debug"],
-        "ends_all": False,
+    common = {"arm": "/robots/arm.yaml", "use_sim_time": True}
+    camera = {"camera_topic": "/wrist/image", "image_transport": "compressed"}
+    policy = {
+        "checkpoint": "/checkpoints/mine",
+        "instruction": "12",
+        "device": "cuda:0",
+        "dtype": "bfloat16",
+        "quantization": "int8",
+        "embodiment": "bridge_widowx",
+        "autostart": False,
+    }
+    motion = {"dry_run": True, "speed_scale": 0.1, "autostart": False}
+    assert {
+        "policy_node": common | camera | policy,
+        "motion_node": common | motion,
+        "view_node": common | camera,
+    } == {node["name"]: node["parameters"] for node in context.nodes}
+    assert {("left", ("/robots/params.yaml",), ("--log-level", "debug"))} == {
+        (node["namespace"], tuple(node["files"]), tuple(node["ros_arguments"])) for node in context.nodes
     }
 
 
-def test_the_policy_needs_a_checkpoint(stand_in):
-    """policy.launch.py has no default checkpoint: it never drives an unknown arm with magma-tiny."""
-    with pytest.raises(RuntimeError, match="checkpoint"):
-        stand_in.perform(ROOT / "launch" / "policy.launch.py", share=ROOT)
+def test_every_parameter_that_a_launch_file_sets_exists(stand_in):
+    """No argument reaches a node that does not declare it: rclpy would drop it without a word."""
+    tables = {
+        "policy_node": interface.POLICY_PARAMETERS,
+        "motion_node": interface.MOTION_PARAMETERS,
+        "view_node": interface.VIEW_PARAMETERS,
+        "recorder_node": interface.RECORDER_PARAMETERS,
+        "arm_node": interface.ARM_PARAMETERS,
+    }
+    for path in ARGUMENTS:
+        for node in stand_in.perform(path, share=ROOT, arm="sim", checkpoint="/somewhere").nodes:
+            names = {row.name for row in tables[node["executable"]]} | {"use_sim_time"}
+            assert set(node["parameters"]) <= names, node["executable"]
 
 
-def test_the_demo_starts_both_nodes_with_the_shipped_files(stand_in):
-    """demo.launch.py starts the arm and the policy with our parameters, transport profile and checkpoint."""
-    context = stand_in.perform(ROOT / "launch" / "demo.launch.py", share=ROOT)
-    assert [node["executable"] for node in context.nodes] == ["arm_node", "policy_node"]
-    assert [node["ends_all"] for node in context.nodes] == [True, False]
-    assert {tuple(node["files"]) for node in context.nodes} == {(f"{ROOT}/config/sim_wx250s.yaml",)}
-    assert context.nodes[1]["parameters"]["checkpoint"] == f"{ROOT}/checkpoints/magma-tiny"
-    assert context.nodes[1]["parameters"]["instruction"] == "put carrot on plate"
-    profile = Path(context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"])
-    assert profile.is_file()
+def test_a_server_goes_before_a_checkpoint(stand_in):
+    """With `remote` the policy node asks that server."""
+    context = stand_in.perform(BRINGUP, share=ROOT, arm="sim", checkpoint="/mine", remote="wss://host:8000")
+    assert context.nodes[0]["parameters"]["checkpoint"] == "wss://host:8000"
 
 
-def test_the_demo_s_graph_runs_in_a_namespace(stand_in, peer):
-    """The nodes of demo.launch.py, started as it says, move the arm of their namespace and end with SIGINT."""
-    context = stand_in.perform(
-        ROOT / "launch" / "demo.launch.py", share=ROOT, namespace="left", checkpoint=str(peer.write_script())
-    )
+def test_the_arm_must_be_named(stand_in):
+    """bringup.launch.py has no default arm: nobody's robot is driven with the simulator's limits."""
+    with pytest.raises(RuntimeError, match="arm"):
+        stand_in.perform(BRINGUP, share=ROOT, checkpoint="/mine")
+
+
+def test_rviz_starts_only_when_it_is_wanted(stand_in):
+    """RViz gets our view, which is a file that exists."""
+    assert "rviz2" not in {node["name"] for node in stand_in.perform(BRINGUP, share=ROOT, arm="sim").nodes}
+    (rviz,) = [n for n in stand_in.perform(BRINGUP, share=ROOT, arm="sim", rviz="true").nodes if n["name"] == "rviz2"]
+    assert ("rviz2", "-d") == (rviz["package"], rviz["arguments"][0])
+    assert Path(rviz["arguments"][1]).is_file()
+
+
+def test_what_the_user_set_for_the_transport_stays(stand_in, monkeypatch):
+    """Our transport profile is used only where the user has chosen none."""
+    ours = stand_in.perform(BRINGUP, share=ROOT, arm="sim").environment
+    assert Path(ours["FASTRTPS_DEFAULT_PROFILES_FILE"]).is_file()
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    theirs = stand_in.perform(BRINGUP, share=ROOT, arm="sim").environment
+    assert theirs["FASTRTPS_DEFAULT_PROFILES_FILE"] == "/mine.xml"
+
+
+def test_the_demo_starts_all_nodes_with_the_shipped_checkpoint(stand_in):
+    """demo.launch.py starts the simulated arm and its bring-up, and ends with the arm."""
+    context = stand_in.perform(DEMO, share=ROOT)
+    assert ["policy_node", "motion_node", "view_node", "arm_node"] == [node["executable"] for node in context.nodes]
+    assert [False, False, False, True] == [node["ends_all"] for node in context.nodes]
+    assert context.nodes[0]["parameters"]["checkpoint"] == f"{ROOT}/checkpoints/magma-tiny"
+    assert context.nodes[0]["parameters"]["instruction"] == "put carrot on plate"
+    assert {"sim"} == {node["parameters"]["arm"] for node in context.nodes[:3]}
+
+
+def test_two_arms_run_in_one_graph_and_end_with_sigint(stand_in, peer):
+    """The nodes of demo.launch.py, started twice in two namespaces, move each its own arm; a halt stops only one."""
     programs = {
         "arm_node": [str(ROOT / "scripts" / "arm_node")],
+        "motion_node": [str(ROOT / "scripts" / "motion_node")],
         "policy_node": [str(Path(__file__).with_name("scripted_policy_node.py"))],
     }
-    children = [
-        peer.start_with(
-            node["name"],
-            [*programs[node["executable"]], *stand_in.arguments_of(node, peer.folder)],
-            context.environment,
-        )
-        for node in context.nodes
-    ]
-    commands = peer.listen_in("left", "ee_delta")
-    peer.wait(lambda: len(commands) >= 2, timeout_s=40, what="commands in the namespace")
-    assert [child.stop() for child in reversed(children)] == [0, 0]
+    script, commands, children = str(peer.write_script()), {}, []
+    for side in ("left", "right"):
+        folder = peer.folder / side
+        folder.mkdir()
+        context = stand_in.perform(DEMO, share=ROOT, namespace=side, checkpoint=script)
+        children += [
+            peer.start_with(
+                f"{side}_{node['name']}",
+                [*programs[node["executable"]], *stand_in.arguments_of(node, folder)],
+                context.environment,
+            )
+            for node in context.nodes
+            if node["executable"] in programs
+        ]
+        commands[side] = peer.listen_in(side, "ee_delta")
+    for side in commands:
+        peer.wait(lambda side=side: len(commands[side]) >= 2, timeout_s=60, what=f"commands of the {side} arm")
+    assert peer.call(Trigger, "/left/emergency_stop").success
+    peer.spin(0.3)
+    counts = {side: len(found) for side, found in commands.items()}
+    peer.wait(lambda: len(commands["right"]) >= counts["right"] + 2, what="the right arm's commands after the halt")
+    assert counts["left"] == len(commands["left"])
+    assert [0] * 6 == [child.stop() for child in reversed(children)]

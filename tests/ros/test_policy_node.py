@@ -9,9 +9,10 @@ from action_msgs.msg import GoalStatus
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from std_msgs.msg import String
 
-from magma_ros.msg import PolicyStatus
-from magma_ros.ros import interface
+from magma_ros.msg import MotionStatus, PolicyStatus
+from magma_ros.ros import conversions, interface
 from magma_ros.ros.goal import Outcome
 from magma_ros.types import StopReason
 
@@ -23,8 +24,8 @@ def policy(peer):
     """The node, unconfigured, with an empty folder for a checkpoint and a camera that films."""
     empty = peer.folder / "empty"
     empty.mkdir()
-    child = peer.start("policy_node", SCRIPT, checkpoint=empty, max_consecutive_stops=3)
-    peer.commands = peer.listen(interface.EE_DELTA)
+    child = peer.start("policy_node", SCRIPT, checkpoint=empty, max_consecutive_stops=3, control_rate_hz=20.0)
+    peer.commands = peer.listen(interface.POLICY_ACTION)
     peer.chunks = peer.listen(interface.ACTION_CHUNK)
     peer.statuses = peer.listen(interface.STATUS)
     peer.film()
@@ -33,8 +34,12 @@ def policy(peer):
 
 
 def set_checkpoint(peer, folder):
-    value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=str(folder))
-    request = [Parameter(name="checkpoint", value=value)]
+    return set_parameter(peer, "checkpoint", string_value=str(folder))
+
+
+def set_parameter(peer, name, **value):
+    kind = ParameterType.PARAMETER_STRING if "string_value" in value else ParameterType.PARAMETER_DOUBLE
+    request = [Parameter(name=name, value=ParameterValue(type=kind, **value))]
     return peer.call(SetParameters, "policy_node/set_parameters", parameters=request).results[0]
 
 
@@ -96,7 +101,22 @@ def test_an_instruction_is_acted_upon_until_an_empty_one_stops_it(peer, policy):
     assert (status.state, status.instruction, status.checkpoint) == (PolicyStatus.ACTING, "lift", "scripted")
     assert peer.set_instruction("").accepted
     assert stays_silent(peer)
-    assert peer.statuses[-1].state == PolicyStatus.IDLE
+    assert peer.statuses[-1].state == PolicyStatus.STOPPED
+
+
+def test_an_instruction_may_come_by_topic(peer, policy):
+    """The topic does what the service does; one that cannot be used changes nothing but the log."""
+    peer.make_active()
+    before, topic = len(peer.commands), peer.publisher(interface.INSTRUCTION)
+    peer.wait(lambda: topic.get_subscription_count() > 0, what="the subscription")
+    topic.publish(String(data="lift"))
+    peer.wait(lambda: len(peer.commands) >= before + 3, what="actions")
+    topic.publish(String(data="two\nlines"))
+    peer.wait(lambda: "instruction refused" in policy.last_lines(), what="the refusal")
+    assert peer.statuses[-1].instruction == "lift"
+    topic.publish(String(data=""))
+    peer.wait(lambda: peer.statuses[-1].state == PolicyStatus.STOPPED, what="the stop")
+    assert stays_silent(peer)
 
 
 @pytest.mark.parametrize("instruction", ["two\nlines", "<|eot_id|>", "x" * 600])
@@ -180,14 +200,14 @@ def test_a_policy_that_fails_moves_nothing_and_ends_the_goal(peer, policy, instr
 
 
 def test_a_dead_camera_stops_the_goal(peer, policy):
-    """Without pictures the node says NO_OBSERVATION and ends the goal."""
+    """Without pictures the node says STALE_OBSERVATION and ends the goal."""
     peer.make_active()
     peer.is_filming = False
     peer.spin(0.2)
     result = peer.result(peer.send_goal("lift", step_budget=100))
     peer.is_filming = True
     assert result.result.outcome == Outcome.STOPPED
-    assert result.result.message.startswith(StopReason.NO_OBSERVATION.value)
+    assert result.result.message.startswith(StopReason.STALE_OBSERVATION.value)
 
 
 def test_deactivating_stops_commands_and_activating_again_works(peer, policy):
@@ -200,6 +220,47 @@ def test_deactivating_stops_commands_and_activating_again_works(peer, policy):
     assert stays_silent(peer)
     assert peer.transition("activate")
     assert stays_silent(peer)
+
+
+def test_a_halt_of_the_arm_ends_the_goal_and_refuses_the_next(peer, policy):
+    """While the motion node reports HALTED no instruction is followed; afterwards one is."""
+    peer.make_active()
+    handle = peer.send_goal("lift", step_budget=1000)
+    motion = peer.publisher(interface.MOTION_STATUS)
+    motion.publish(MotionStatus(state=MotionStatus.HALTED, reason="emergency_stop", detail="a person"))
+    result = peer.result(handle).result
+    assert result.outcome == Outcome.STOPPED
+    assert "emergency_stop" in result.message
+    assert not peer.send_goal("lift", step_budget=3).accepted
+    assert "reset_halt" in peer.set_instruction("lift").message
+    motion.publish(MotionStatus(state=MotionStatus.HOLDING))
+    peer.wait(lambda: peer.set_instruction("lift").accepted, what="an instruction after the reset")
+    assert peer.set_instruction("").accepted
+
+
+def test_a_sign_of_life_comes_fifty_times_a_second(peer, policy):
+    """The motion node can tell a node that died from one that has nothing to say."""
+    peer.make_active()
+    before = len(peer.statuses)
+    peer.spin(1.0)
+    assert 40 <= len(peer.statuses) - before <= 60
+
+
+def test_a_faster_camera_does_not_make_a_faster_policy(peer, policy):
+    """At 20 pictures a second and a control rate of 5 Hz, five are acted on in a second."""
+    assert peer.transition("deactivate")
+    assert peer.transition("cleanup")
+    assert set_parameter(peer, "control_rate_hz", double_value=5.0).successful
+    peer.make_active()
+    contracts = peer.listen(interface.ACTION_CONTRACT)
+    assert peer.set_instruction("lift").accepted
+    before = len(peer.commands)
+    peer.wait(lambda: len(peer.commands) >= before + 6, what="actions")
+    first, last = peer.commands[before].header.stamp, peer.commands[before + 5].header.stamp
+    assert conversions.seconds(last) - conversions.seconds(first) == pytest.approx(1.0, abs=0.15)
+    peer.wait(lambda: contracts, what="the contract")
+    assert conversions.contract_from_message(contracts[-1]).control_rate_hz == 5.0
+    assert peer.set_instruction("").accepted
 
 
 def test_sigint_twice_ends_the_process_cleanly_and_nothing_moves_after(peer, policy):

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,17 +6,19 @@ import numpy as np
 import pytest
 import yaml
 
+from magma_ros import arms
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import CheckpointError, ContractError, InvalidInputError, PolicyError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
 from magma_ros.ros import interface
-from magma_ros.ros.policy_setup import build, load_options, safety_limits
+from magma_ros.ros.measured_state import MeasuredState
+from magma_ros.ros.policy_setup import build, load_options
 from magma_ros.sim.suites import BRIDGE_LIMITS
 from magma_ros.types import ActionChunk
 from tests import examples
 
-CONFIG = Path(__file__).resolve().parents[2] / "config" / "sim_wx250s.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "params.yaml"
 
 
 def contract(*cameras):
@@ -41,6 +42,11 @@ class StillPolicy:
         pass
 
 
+def build_with(parameters, policy=None, *, load=None, arm=None):
+    arm = arm or arms.load("sim")
+    return build(parameters, arm=arm, measured=MeasuredState(arm), load=load or (lambda *_: policy))
+
+
 @pytest.fixture
 def parameters(tmp_path):
     return {row.name: row.default for row in interface.POLICY_PARAMETERS} | {"checkpoint": str(tmp_path)}
@@ -49,7 +55,7 @@ def parameters(tmp_path):
 def test_the_policy_is_warm_when_the_node_is_configured(parameters, tmp_path):
     """Building opens the named checkpoint with the asked options, and asks the policy once."""
     policy, asked = StillPolicy("image"), []
-    made = build(parameters | {"dtype": "bfloat16"}, load=lambda *wanted: asked.append(wanted) or policy)
+    made = build_with(parameters | {"dtype": "bfloat16"}, load=lambda *wanted: asked.append(wanted) or policy)
     assert asked == [(str(tmp_path), LoadOptions(dtype="bfloat16"), 5.0)]
     assert (made.policy, made.checkpoint, policy.num_asked) == (policy, tmp_path.name, 1)
 
@@ -57,7 +63,7 @@ def test_the_policy_is_warm_when_the_node_is_configured(parameters, tmp_path):
 def test_a_checkpoint_must_be_named(parameters):
     """Without a name nothing is loaded."""
     with pytest.raises(CheckpointError, match="checkpoint"):
-        build(parameters | {"checkpoint": ""}, load=lambda *_: pytest.fail("loaded"))
+        build_with(parameters | {"checkpoint": ""}, load=lambda *_: pytest.fail("loaded"))
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "."])
@@ -65,7 +71,7 @@ def test_what_is_no_checkpoint_is_refused(parameters, name, tmp_path, monkeypatc
     """A folder that is not there, and one that holds no checkpoint, are refused by the real loader."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError):
-        build(parameters | {"checkpoint": name}, load=open_policy)
+        build_with(parameters | {"checkpoint": name}, load=open_policy)
 
 
 def test_every_option_of_loading_is_a_parameter(parameters):
@@ -75,49 +81,49 @@ def test_every_option_of_loading_is_a_parameter(parameters):
     assert others == load_options(parameters | dataclasses.asdict(others))
 
 
-def test_a_policy_for_two_cameras_is_refused(parameters):
-    """This node feeds one picture; a checkpoint that wants two is named with its cameras."""
+def test_a_policy_for_a_camera_that_the_arm_has_not_is_refused(parameters):
+    """A checkpoint that wants a wrist camera is named with its cameras and the arm's."""
     with pytest.raises(ContractError, match="wrist"):
-        build(parameters, load=lambda *_: StillPolicy("image", "wrist"))
+        build_with(parameters, load=lambda *_: StillPolicy("image", "wrist"))
 
 
 def test_a_policy_that_does_not_answer_is_refused(parameters):
     """A failing first inference fails the configuration."""
     with pytest.raises(PolicyError, match="told to fail"):
-        build(parameters, load=lambda *_: StillPolicy("image", fails=True))
+        build_with(parameters, load=lambda *_: StillPolicy("image", fails=True))
 
 
 def test_an_instruction_that_cannot_be_used_is_refused_at_once(parameters):
     """The parameter `instruction` is checked before the checkpoint is loaded."""
     with pytest.raises(InvalidInputError, match="instruction"):
-        build(parameters | {"instruction": "two\nlines"}, load=lambda *_: pytest.fail("loaded"))
+        build_with(parameters | {"instruction": "two\nlines"}, load=lambda *_: pytest.fail("loaded"))
 
 
-def test_limits_left_at_zero_are_those_of_the_contract(parameters):
-    """Zero takes the contract's bounds, and there is no box unless one is set."""
-    limits = safety_limits(parameters, contract("image"))
-    assert (limits.max_translation_step_m, limits.max_rotation_step_rad) == (0.05, 0.5)
-    assert (limits.max_step_change_m, limits.workspace_min_m) == (0.1, None)
+def test_the_arm_s_file_and_the_evaluation_limit_alike(parameters):
+    """With the simulated arm the controller has the limits of its evaluation, and the entropies asked for."""
+    made = build_with(parameters | {"entropy_slow_nats": 1.0}, StillPolicy("image"))
+    expected = replace(BRIDGE_LIMITS, entropy_slow_nats=1.0, entropy_hold_nats=4.5)
+    assert expected == made.controller.limits
+    assert (0.6, 0.6) == (made.camera_timeout_s, made.max_observation_age_s)
 
 
-@pytest.mark.parametrize("corners", [((0.0, 0.0, 0.0), None), ((0.0, 0.0), (1.0, 1.0))])
-def test_half_a_workspace_is_refused(parameters, corners):
-    """One corner, and a corner of two numbers, are refused."""
-    box = dict(zip(("workspace_min_m", "workspace_max_m"), corners, strict=True))
-    with pytest.raises(ContractError, match="workspace"):
-        safety_limits(parameters | box, contract("image"))
+def test_the_rate_may_be_asked_for(parameters):
+    """The contract that is published carries the rate that pictures are acted on at."""
+    assert build_with(parameters, StillPolicy("image")).contract.control_rate_hz == 5.0
+    made = build_with(parameters | {"control_rate_hz": 20.0}, StillPolicy("image"))
+    assert (20.0, 0.05) == (made.contract.control_rate_hz, made.pacer.period_s)
 
 
-def test_the_simulated_arm_s_file_gives_the_limits_of_the_evaluation(parameters):
-    """config/sim_wx250s.yaml and the simulator's evaluation limit the arm alike."""
-    own = yaml.safe_load(CONFIG.read_text())["/**/policy_node"]["ros__parameters"]
-    own = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
-    assert safety_limits(parameters | own, contract("image")) == BRIDGE_LIMITS
+def test_an_arm_in_another_frame_is_refused(parameters):
+    """Displacements in one frame and limits in another do not go together."""
+    with pytest.raises(ContractError, match="fr3_link0"):
+        build_with(parameters, StillPolicy("image"), arm=arms.load("fr3"))
 
 
-def test_the_simulated_arm_s_file_sets_only_parameters_that_exist():
-    """Every key of the file is a row of the interface table."""
-    rows = {"policy_node": interface.POLICY_PARAMETERS, "arm_node": interface.ARM_PARAMETERS}
+def test_the_file_of_further_parameters_holds_the_defaults():
+    """config/params.yaml names only parameters that exist, with the values that they have without it."""
     for node, content in yaml.safe_load(CONFIG.read_text()).items():
-        names = {row.name for row in rows[node.rpartition("/")[2]]}
-        assert set(content["ros__parameters"]) <= names, json.dumps(content)
+        assert node == "/**/policy_node"
+        defaults = {row.name: row.default for row in interface.POLICY_PARAMETERS}
+        given = content["ros__parameters"]
+        assert given == {name: defaults[name] for name in given}

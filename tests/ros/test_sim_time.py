@@ -8,8 +8,11 @@ from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 
 from magma_ros.ros import conversions, interface, pictures
-from magma_ros.types import StopReason
+from magma_ros.types import Proprio, StopReason
 
+PROPRIO = Proprio(np.array([0.3, 0.0, 0.15]), np.array([0.0, 0.0, 0.0, 1.0]), 1.0, np.zeros(6))
+JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
+GRIPPER = conversions.GripperJoint("gripper", 0.0, 1.0)
 SCRIPT = str(Path(__file__).with_name("scripted_policy_node.py"))
 
 
@@ -17,7 +20,7 @@ SCRIPT = str(Path(__file__).with_name("scripted_policy_node.py"))
 def policy(peer):
     """An active node, a clock that a timer advances, and a camera whose pictures are `peer.lag_s` old."""
     clock = peer.node.create_publisher(Clock, "/clock", 1)
-    camera = peer.publisher(interface.CAMERA)
+    camera, joints, ee_pose = (peer.publisher(t) for t in (interface.CAMERA, interface.JOINTS, interface.EE_POSE))
     peer.lag_s, peer.now_s = 0.0, 100.0
     pixels = np.zeros((8, 8, 3), np.uint8)
 
@@ -25,10 +28,12 @@ def policy(peer):
         peer.now_s += 0.05
         clock.publish(Clock(clock=conversions.time_message(peer.now_s)))
         stamp = conversions.time_message(peer.now_s - peer.lag_s)
+        joints.publish(conversions.joint_state_message(PROPRIO, joint_names=JOINTS, gripper=GRIPPER, stamp=stamp))
+        ee_pose.publish(conversions.pose_message(PROPRIO, frame="base_link", stamp=stamp))
         camera.publish(pictures.image_message(pixels, stamp=stamp, frame_id="camera"))
 
     peer.node.create_timer(0.05, tick)
-    peer.commands, peer.statuses = peer.listen(interface.EE_DELTA), peer.listen(interface.STATUS)
+    peer.commands, peer.statuses = peer.listen(interface.POLICY_ACTION), peer.listen(interface.STATUS)
     parameters = {"checkpoint": peer.write_script(), "autostart": True, "use_sim_time": True, "instruction": "lift"}
     return peer.start("policy_node", SCRIPT, **parameters)
 

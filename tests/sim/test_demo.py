@@ -81,6 +81,5 @@ def test_a_checkpoint_that_is_none_ends_the_demo_with_its_reason(tmp_path):
 
 
 def test_the_shipped_files_are_found():
-    """The transport profile and the parameters come from the checkout."""
+    """The transport profile comes from the checkout."""
     assert shared_file("config/fastdds.xml").is_file()
-    assert shared_file("config/sim_wx250s.yaml").is_file()

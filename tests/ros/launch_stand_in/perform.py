@@ -32,11 +32,9 @@ def arguments_of(node, folder: Path):
     full_name = "/" + "/".join(part for part in (node["namespace"], node["name"]) if part)
     own = folder / f"{node['name']}.yaml"
     own.write_text(yaml.safe_dump({full_name: {"ros__parameters": node["parameters"]}}))
-    arguments = ["--ros-args", *node["ros_arguments"], "-r", f"__node:={node['name']}"]
+    arguments = [*node["arguments"], "--ros-args", *node["ros_arguments"], "-r", f"__node:={node['name']}"]
     if node["namespace"]:
         arguments += ["-r", f"__ns:=/{node['namespace']}"]
     for file in [*node["files"], str(own)]:
         arguments += ["--params-file", file]
-    for old, new in node["remappings"]:
-        arguments += ["-r", f"{old}:={new}"]
     return arguments
