@@ -79,6 +79,7 @@ def test_stamps_of_the_future_fail(faulty):
 def test_a_camera_slower_than_the_policy_warns(faulty):
     """2 Hz are too few for a policy of 5 Hz, and enough where no policy was named."""
     assert findings(faulty)["camera image"].verdict is Verdict.WARN
+    assert findings(faulty, control_rate_hz=2.0)["camera image"].verdict is Verdict.OK
     assert findings(faulty, control_rate_hz=None)["camera image"].verdict is Verdict.OK
 
 
