@@ -106,7 +106,7 @@ class Kinematics:
         Raises:
             InvalidInputError: another shape, or a number is not finite.
         """
-        self._locate(self._checked(joints))  # leaves the links placed in the data
+        self._place(self._checked(joints))
         pin, data = self._pin, self._data
         pin.computeJointJacobians(self._model, data)
         tip = pin.getFrameJacobian(self._model, data, self._tip, pin.ReferenceFrame.LOCAL_WORLD_ALIGNED)
@@ -193,14 +193,19 @@ class Kinematics:
         )
 
     def _locate(self, joints: FloatArray) -> tuple[FloatArray, Rotation]:
+        self._place(joints)
+        tip_in_base = self._data.oMf[self._base].actInv(self._data.oMf[self._tip])
+        turn = tip_in_base.rotation
+        quat_xyzw = self._pin.Quaternion(turn).coeffs()
+        return tip_in_base.translation + turn @ self._offset_m, Rotation.from_quat(quat_xyzw) * self._offset_turn
+
+    def _place(self, joints: FloatArray) -> None:
+        """Leave every link's pose in the data."""
         configuration = self._pin.neutral(self._model)
         for at, bounded, joint in zip(self._positions_at, self._bounded, joints, strict=True):
             # An endless joint is a point on the unit circle.
             configuration[at : at + (1 if bounded else 2)] = joint if bounded else (math.cos(joint), math.sin(joint))
         self._pin.framesForwardKinematics(self._model, self._data, configuration)
-        tip_in_base = self._data.oMf[self._base].actInv(self._data.oMf[self._tip])
-        position = tip_in_base.translation + tip_in_base.rotation @ self._offset_m
-        return position, Rotation.from_matrix(tip_in_base.rotation) * self._offset_turn
 
     def _reduced(self, urdf: str) -> Any:
         """The model with only the named joints; those must exist and be of one degree of freedom."""
