@@ -24,7 +24,7 @@ class Frames:
     Attributes:
         base, flange, end_effector: First and last frame of the arm, and the frame that the policy moves.
         pose_ee_in_flange: The end effector's fixed pose in the flange.
-        end_effector_in_urdf: The arm's own description has `end_effector`; otherwise bring-up publishes it.
+        end_effector_in_urdf: The arm's own description has `end_effector`; otherwise the measured flange is carried on.
     """
 
     base: str

@@ -26,9 +26,6 @@ FOLDER = "config/arms"
 """Where the arms that come with this project are, `<name>.yaml` each, beside `schema.json`."""
 
 
-_EXPIRY_SHARE = 0.5
-
-
 def load(name_or_path: Path | str) -> Arm:
     """The arm in a YAML file, or of one of the `available` names.
 
@@ -106,7 +103,7 @@ def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.
 
 
 def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> PlayoutLimits:
-    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; it rests half a control period late."""
+    """How the setpoint of `arm` may move, at `speed_scale` of its speeds; a control period late, it rests."""
     limits = arm.limits
     whole = PlayoutLimits(
         max_speed_m_s=speed_scale * limits.max_speed_m_s,
@@ -117,7 +114,7 @@ def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1
         max_jerk_rad_s3=limits.max_jerk_rad_s3,
         max_lag_m=limits.max_lag_m,
         max_lag_rad=limits.max_lag_rad,
-        expiry_s=_EXPIRY_SHARE * contract.control_period_s,
+        expiry_s=contract.control_period_s,
     )
     return playout_share(whole) if isinstance(arm.output, TwistOutput) else whole
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -19,6 +20,9 @@ from magma_ros.types import Action, Pose, SafeAction, Severity, StampedPose, Sto
 
 _SOONEST_SHARE = 0.5
 """An action that comes sooner after the last one than this share of a control period is one too many."""
+
+SPREAD = 1.5
+"""Control periods that one action's motion takes: the setpoint keeps moving, and lags by half a period."""
 
 _CLOCK_BACK_S = 0.001
 _CLOCK_AHEAD_S = 0.5
@@ -94,6 +98,11 @@ class Supervisor:
         """What the policy's numbers mean; None before it said so."""
         return None if self._filter is None else self._filter.contract
 
+    @property
+    def num_fallbacks(self) -> Mapping[str, int]:
+        """How often the playout took a second choice, see `Playout.num_fallbacks`; of the present contract."""
+        return {} if self._playout is None else self._playout.num_fallbacks
+
     def adopt(self, contract: ActionContract) -> None:
         """Actions are of `contract` from now on; a contract that this arm cannot follow halts it.
 
@@ -111,6 +120,7 @@ class Supervisor:
                 frame=contract.frame,
                 control_period_s=contract.control_period_s,
                 reference=contract.reference,
+                spread=SPREAD,
             )
         except ContractError as error:
             self._filter = self._playout = None

@@ -15,11 +15,14 @@ import yaml
 from magma_ros import arms
 from magma_ros.arm import JointTrajectoryOutput, PoseOutput, TwistOutput
 from magma_ros.errors import ArmConfigError, ContractError
+from magma_ros.playout import Playout
 from magma_ros.ros.conversions import GripperJoint
 from magma_ros.sim.bridge.arm import ARM_JOINTS, EE_OFFSET_M, HOME_JOINTS_RAD
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
 from magma_ros.sim.bridge.scene import BASE_POSITION_M, CONTROL_HZ, TABLE_TOP_M
 from magma_ros.sim.suites import BRIDGE_LIMITS
+from magma_ros.supervision import SPREAD
+from magma_ros.types import Action, Pose
 
 NAMES = ["fr3", "sim", "sim_servo", "stand_in", "ur5e", "wx250s"]
 REAL = ["fr3", "ur5e", "wx250s"]
@@ -118,6 +121,27 @@ def test_a_step_is_as_long_as_speed_and_period_allow() -> None:
     scaled = arms.safety_limits(arm, fast, speed_scale=0.5)
     assert scaled.max_translation_step_m == pytest.approx(limits.max_translation_step_m / 2)
     assert "fr3_link0" == limits.workspace_frame
+
+
+@pytest.mark.parametrize("name", ["fr3", "wx250s", "ur5e", "sim_servo", "stand_in"])
+@pytest.mark.parametrize("rate_hz", [3.0, 20.0])
+@pytest.mark.parametrize("axis", [0, 3])
+def test_the_longest_step_alone_is_made_in_full(name: str, rate_hz: float, axis: int) -> None:
+    """What the safety filter lets through, the playout finishes before it expires, along one axis and from rest."""
+    arm = arms.load(name)
+    contract = dataclasses.replace(BRIDGE_CONTRACT, frame=arm.frames.base, control_rate_hz=rate_hz)
+    limits, period_s = arms.safety_limits(arm, contract), contract.control_period_s
+    step = np.zeros(6)
+    step[axis] = limits.max_translation_step_m if axis < 3 else limits.max_rotation_step_rad
+    playout = Playout(
+        arms.playout_limits(arm, contract), frame=contract.frame, control_period_s=period_s, spread=SPREAD
+    )
+    playout.begin(Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])), 0.0)
+    playout.accept(Action(step[:3], step[3:], 1.0, contract.frame), 0.0)
+    for now_s in np.arange(0.0, 3 * period_s, 0.02):
+        end = playout.tick(float(now_s))
+    assert end.done
+    assert max(end.dropped_m, end.dropped_rad) < 1e-12
 
 
 def test_a_contract_in_another_frame_has_no_limits() -> None:

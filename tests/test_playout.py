@@ -183,6 +183,19 @@ def test_an_arm_stops_as_soon_as_its_file_says(name: str, direction: np.ndarray)
     assert playout.tick(0.801).done
 
 
+@pytest.mark.parametrize("name", arms.available())
+def test_a_stop_takes_a_tenth_of_a_second_whenever_it_is_told(name: str) -> None:
+    """Also while the setpoint speeds up or slows down, it is at rest 0.1 s after the stop."""
+    limits = arms.playout_limits(arms.load(name), CONTRACT)
+    reach = make_action([limits.max_speed_m_s, 0, 0, limits.max_speed_rad_s, 0, 0, 1.0])
+    for at_s in np.arange(0.01, 0.2, 0.01):
+        playout = make_playout(limits, control_period_s=1.0, spread=1.0)
+        playout.accept(reach, 0.0)
+        playout.tick(float(at_s))
+        playout.stop(float(at_s))
+        assert playout.tick(float(at_s) + 0.1).done, at_s
+
+
 def test_a_late_action_stops_the_setpoint_and_the_next_goes_on_from_there() -> None:
     """A motion that the limits make too slow is cut at expiry; the goal is then where the setpoint stopped."""
     playout = make_playout(SLOW)

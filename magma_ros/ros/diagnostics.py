@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -48,7 +49,8 @@ class Diagnostics:
         self._level, self._message = Level.OK, "started"
         self._stages: defaultdict[str, _Stage] = defaultdict(_Stage)
         self._rates: defaultdict[str, Rate] = defaultdict(Rate)
-        self._groups: defaultdict[str, _Group] = defaultdict(_Group)
+        self._counts: defaultdict[str, ReasonCounts] = defaultdict(ReasonCounts)
+        self._groups: dict[str, _Group] = {}
         self._publisher = DIAGNOSTICS.publisher(node)
         node.create_timer(PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -62,7 +64,13 @@ class Diagnostics:
 
     def count(self, group: str, reason: str, n: int = 1) -> None:
         """Something was dropped or refused `n` times; its group warns until the window has passed."""
-        self._groups[group].counts.add(reason, n)
+        if group not in self._groups:
+            self.follow(group, self._counts[group].by_reason)
+        self._counts[group].add(reason, n)
+
+    def follow(self, group: str, totals: Callable[[], Mapping[str, int]]) -> None:
+        """As `count`, for what somebody else counts: `totals` gives each reason's number since the start."""
+        self._groups[group] = _Group(totals)
 
     def level(self, level: Level, message: str) -> None:
         """How the node is from now on, for people."""
@@ -115,13 +123,13 @@ class _Stage:
 class _Group:
     """One group of reasons and its counts at the ends of the last periods."""
 
-    def __init__(self) -> None:
-        self.counts = ReasonCounts()
+    def __init__(self, totals: Callable[[], Mapping[str, int]]) -> None:
+        self._totals = totals
         self._copies: deque[dict[str, int]] = deque([{}], maxlen=WINDOW_PERIODS)
 
     def report(self) -> tuple[Level, str, dict[str, str]]:
         """Level, message and values; begins the next period."""
-        total = self.counts.by_reason()
+        total = dict(self._totals())
         recent = {reason: n - self._copies[0].get(reason, 0) for reason, n in total.items()}
         self._copies.append(total)
         listed = ", ".join(f"{reason} {n}" for reason, n in recent.items() if n)

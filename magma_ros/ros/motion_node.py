@@ -48,6 +48,9 @@ class MotionNode(LifecycleNode):
         self._supervisor = Supervisor(self._arm, options=self._options)
         self._measured = MeasuredState(self._arm)
         self._diagnostics = Diagnostics(self, hardware_id=self._arm.name)
+        self._diagnostics.follow("refused actions", lambda: self._supervisor.refused)
+        self._diagnostics.follow("refused state", lambda: self._measured.rejected)
+        self._diagnostics.follow("second choices of the playout", lambda: self._supervisor.num_fallbacks)
         self._report = MotionReporter(self, base_frame=self._arm.frames.base, dry_run=self._options.dry_run)
         self._output: MotionOutput | None = None
         self._is_active = False
@@ -71,7 +74,9 @@ class MotionNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
         """Make the arm's outputs; says why when something that they need is missing."""
         try:
-            self._output = self._output or MotionOutput(self._arm, self)
+            if self._output is None:
+                self._output = MotionOutput(self._arm, self)
+                self._diagnostics.follow("gripper goals kept back", self._output.gripper_counts)
         except MagmaRosError as error:
             self.get_logger().error(f"not configured: {error}")
             return _FAILED
@@ -130,8 +135,6 @@ class MotionNode(LifecycleNode):
             self._diagnostics.stage("capture to command").add(now_s - stamp_s)
             if not self._options.dry_run:
                 self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
-        else:
-            self._diagnostics.count("refused actions", decision.reason.value)
 
     # Output
 
