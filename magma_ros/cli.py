@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "collect": Command("magma_ros.sim.commands:collect_demos", "record demonstrations of a scripted expert"),
         "doctor": Command("magma_ros.doctor.command:examine", "say what is wrong with this machine, arm and graph"),
         "eval": Command("magma_ros.sim.commands:evaluate_policy", "measure a policy's success rate in simulation"),
+        "faults": Command(
+            "magma_ros.sim.faults.command:inject_faults", "break a graph in every way, time the arm's stop"
+        ),
         "inspect": Command(
             "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
         ),

@@ -1,0 +1,65 @@
+"""What `magma-ros faults` does: options in, a line for each fault out, and an exit status that a script can use."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from magma_ros.errors import EnvError
+from magma_ros.sim.faults import report
+from magma_ros.sim.faults.catalogue import BY_NAME, FAULTS
+from magma_ros.sim.faults.suite import run
+from magma_ros.sim.processes import graph_environment
+from magma_ros.sim.provenance import provenance
+
+EXIT_OK, EXIT_FAILED = 0, 1
+
+
+def inject_faults(
+    *,
+    only: tuple[str, ...] = (),
+    list: bool = False,  # noqa: A002 - the flag's name
+    repeat: int = 1,
+    json: Path | None = None,
+    markdown: bool = False,
+    output: Path | None = None,
+) -> int:
+    """Break a graph of stand-ins in every way there is, and time how long its arm is still told to move.
+
+    Args:
+        only: Names of faults; all by default.
+        list: Print the faults and inject none.
+        repeat: How often each is injected.
+        json: File for every measurement, commit, versions and machine.
+        markdown: Print the table of docs/safety.md too.
+        output: Folder for the processes' logs; by default one that is deleted in the end.
+
+    Returns:
+        0 when everything passed, 1 otherwise.
+    """
+    unknown = sorted(set(only) - set(BY_NAME))
+    if unknown or repeat < 1:
+        raise EnvError(f"faults: expected some of {', '.join(BY_NAME)}, at least once, got {unknown} {repeat} times")
+    chosen = [BY_NAME[name] for name in only] or [*FAULTS]
+    if list:
+        print("\n".join(f"{fault.name:<26}{fault.what}" for fault in chosen))
+        return EXIT_OK
+    os.environ.update(graph_environment())
+    begin_s, measurements = time.monotonic(), []
+    with tempfile.TemporaryDirectory(prefix="magma_ros_faults_") as temporary:
+        for number in range(repeat):
+            for measurement in run(chosen, folder=(output or Path(temporary)) / str(number)):
+                measurements.append(measurement)
+                print(report.line(measurement), flush=True)
+    if json is not None:
+        wall_s = round(time.monotonic() - begin_s, 1)
+        document = {**report.to_dict(measurements), "wall_s": wall_s, **provenance(device="cpu")}
+        json.parent.mkdir(parents=True, exist_ok=True)
+        json.write_text(json_format.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if markdown:
+        print(report.markdown(measurements))
+    print(report.verdict(measurements))
+    return EXIT_OK if all(measurement.passed for measurement in measurements) else EXIT_FAILED

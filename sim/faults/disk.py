@@ -1,0 +1,44 @@
+"""A disk that is full while the recorder writes to it: a small file system that only the recorder's process sees."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from magma_ros.sim.faults.graph import Graph
+from magma_ros.sim.processes import Child
+
+SIZE_MIB = 4
+_MOUNT = 'mount -t tmpfs -o size={size}m none "$0" && exec "$@"'
+
+
+def fill(graph: Graph) -> float:
+    """Start the recorder on the small disk, and wait until it says that it stopped; that instant [s]."""
+    disk = graph.files.folder / "disk"
+    disk.mkdir(exist_ok=True)
+    record = [sys.executable, "-m", "magma_ros.ros.recorder_node", "--ros-args"]
+    for name, value in (("arm", graph.files.arm), ("output", disk / "recording"), ("min_free_gib", 0.0)):
+        record += ["-p", f"{name}:={value}"]
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT.format(size=SIZE_MIB), str(disk)]
+    log = graph.files.log("recorder", 0)
+    graph.children["recorder"] = Child.start("recorder", [*command, *record], log=log)
+    graph.wait(lambda: _noticed(graph), timeout_s=20.0, what="the recorder notices the full disk", required=False)
+    return time.monotonic()
+
+
+def clear(graph: Graph) -> None:
+    """End the recorder."""
+    graph.children.pop("recorder").stop(grace_s=3.0)
+
+
+def problems(graph: Graph, _onset_s: float) -> list[str]:
+    """The recorder went on as if nothing was, or died of it without a word."""
+    recorder = graph.children["recorder"]
+    if not _noticed(graph):
+        return [f"the recorder did not notice: {recorder.last_lines(3)}"]
+    return []
+
+
+def _noticed(graph: Graph) -> bool:
+    recorder = graph.children["recorder"]
+    return recorder.process.poll() is not None or "space" in recorder.last_lines().lower()
