@@ -66,10 +66,14 @@ class WiggleMotion:
         return [displacement / count] * count
 
 
-def wiggle_contract(arm: Arm) -> ActionContract:
-    """What the numbers of a wiggle mean: displacements in the arm's base frame, added to the last target."""
+def wiggle_contract(arm: Arm, *, leg: int = 0) -> ActionContract:
+    """What the numbers of one leg mean: displacements in the arm's base frame, added to the last target.
+
+    Each leg has a contract of its own, by its number, so that a motion node begins it where the arm is measured: what a
+    wrong driver made of the leg before is no drift to be corrected.
+    """
     return ActionContract(
-        embodiment=f"wiggle_{arm.name}",
+        embodiment=f"wiggle_{arm.name}_{leg}",
         frame=arm.frames.base,
         rotation_form="rotation_vector",
         gripper_polarity="open_is_one",

@@ -24,6 +24,8 @@ STRAIGHT_RAD = math.radians(12.0)
 """A motion within this angle of its own axis is right."""
 RUNAWAY_GAIN = 3.0
 """A motion this many times as long as commanded was stopped on its way: its full size is not known."""
+LEAST_GAIN = 0.05
+"""An arm that sags or drifts by this share of what it was told is not being moved, unless a unit explains it."""
 MAX_OFFSET_M = 0.004
 """A turn about the end effector leaves its origin where it is; in 5 degrees a point 0.05 m off moves by this much."""
 
@@ -121,23 +123,20 @@ def judge(trials: Sequence[Trial]) -> tuple[Finding, ...]:
 def _judge_alone(trial: Trial) -> Finding:
     response = trial.response
     gain = float(np.linalg.norm(response))
-    if trial.is_still:
-        return Finding(trial, Verdict.NO_MOTION, _still_detail(trial))
-    index = AXES.index(trial.axis) % 3
-    along = int(np.argmax(np.abs(response)))
+    size = _size(trial, gain)
+    if trial.is_still or size.verdict is Verdict.NO_MOTION:
+        return Finding(trial, Verdict.NO_MOTION, _still_detail(trial) if trial.is_still else size.detail)
+    index, along = AXES.index(trial.axis) % 3, int(np.argmax(np.abs(response)))
     aslant_rad = math.acos(min(1.0, abs(response[along]) / gain))
     if aslant_rad > (STRAIGHT_RAD if along == index else ALIGNED_RAD):
         shown = ", ".join(f"{share:+.2f} {name}" for share, name in zip(response, _names(trial), strict=True))
         return Finding(trial, Verdict.NOT_ALONG_AXIS, f"for each unit of {trial.axis} it moves {shown}")
-    size = _size(trial, gain)
     if along != index:
         sign = "" if response[along] > 0 else "reversed "
         return Finding(trial, Verdict.SWAPPED, f"moves {sign}{_names(trial)[along]} instead" + size.also)
     if response[along] < 0:
         return Finding(trial, Verdict.WRONG_SIGN, "moves the other way" + size.also)
-    if size.verdict is Verdict.OK:
-        return _judge_centre(trial)
-    return Finding(trial, size.verdict, size.detail)
+    return _judge_centre(trial) if size.verdict is Verdict.OK else Finding(trial, size.verdict, size.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _size(trial: Trial, gain: float) -> _Size:
     if gain >= RUNAWAY_GAIN:
         other = " or ".join(dict.fromkeys(units.values()))
         return _Size(Verdict.WRONG_UNIT, f"moved {gain:.3g} times as far until it was stopped: {other} for {expected}?")
-    if gain < 0.05:  # an arm that sags and trembles by this much is not being moved
+    if gain < LEAST_GAIN:
         return _Size(Verdict.NO_MOTION, f"moves {100 * gain:.1f} % of what was commanded")
     return _Size(Verdict.WRONG_SIZE, f"moves {gain:.2f} times as far")
 

@@ -140,6 +140,7 @@ def test_a_tremor_is_no_motion() -> None:
     """Neither noise nor a sag of 2 % is a motion."""
     assert ["no motion"] * 6 == verdicts(judge(trials(0 * RIGHT, 0 * RIGHT, noise_m=1e-4, noise_rad=1e-3)))
     assert "no motion" == judge(trials(0.02 * RIGHT))[0].verdict.value
+    assert "no motion" == judge([Trial("y", np.eye(6)[1] * 0.02, np.eye(6)[0] * -1.2e-5)])[0].verdict.value
 
 
 @given(st.sampled_from(sorted(FAULTS)), st.integers(0, 10**6), st.floats(0, 5e-4), st.floats(0, 3e-3))

@@ -61,9 +61,8 @@ class WiggleClient:
 
     def __init__(self, arm: Arm, motion: WiggleMotion, *, namespace: str) -> None:
         """Join the graph in `namespace` and listen; nothing is published before `begin`."""
-        self._motion = motion
-        self._contract = wiggle_contract(arm)
-        self._limits = safety_limits(arm, self._contract)
+        self._arm, self._motion, self._leg_number = arm, motion, 0
+        self._limits = safety_limits(arm, wiggle_contract(arm))
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("wiggle", context=self._context, namespace=namespace or None)
@@ -103,7 +102,7 @@ class WiggleClient:
         self._contracts = interface.ACTION_CONTRACT.publisher(self._node)
         self._statuses = interface.STATUS.publisher(self._node)
         self._is_commanding = True
-        self._contracts.publish(conversions.contract_message(self._contract))
+        self._begin_leg()
         self._node.create_timer(1.0 / _HEARTBEAT_HZ, self._say)
         self._wait(
             lambda: self._actions.get_subscription_count() > 0 and self._setpoint is not None,
@@ -118,6 +117,8 @@ class WiggleClient:
             WiggleError: the motion node halted, refused an action or took too long, or another policy came.
         """
         self._require_alone(1)
+        self._begin_leg()
+        self._spin_until(lambda: False, _REST_S)
         before = self._rest()
         self._told = np.zeros(6)
         self._state, self._detail = PolicyStatus.ACTING, ""
@@ -138,7 +139,7 @@ class WiggleClient:
         elif np.linalg.norm(self._told) < _LEAST_SHARE * np.linalg.norm(displacement):
             status = self._require_status()
             raise WiggleError(f"motion_node: expected it to move, it holds: {status.reason}: {status.detail}")
-        return self._leg(before, self._rest())
+        return self._measure(before, self._rest())
 
     def close(self) -> None:
         """Let the arm rest and leave the graph."""
@@ -149,18 +150,24 @@ class WiggleClient:
         self._node.destroy_node()
         self._context.try_shutdown()
 
-    def _leg(self, before: Rest, after: Rest) -> Leg:
+    def _measure(self, before: Rest, after: Rest) -> Leg:
         start, end = before.pose, after.pose
         moved = relative_ee_delta(start.position_m, start.quat_xyzw, end.position_m, end.quat_xyzw)
         noise_m, noise_rad = np.hypot(before.noise_m, after.noise_m), np.hypot(before.noise_rad, after.noise_rad)
         return Leg(self._told.copy(), np.concatenate(moved), float(noise_m), float(noise_rad))
+
+    def _begin_leg(self) -> None:
+        """Have the motion node begin afresh where the arm is."""
+        self._leg_number += 1
+        contract = wiggle_contract(self._arm, leg=self._leg_number)
+        self._contracts.publish(conversions.contract_message(contract))
 
     def _act(self, step: FloatArray) -> None:
         now_s = self._now_s()
         proprio = self._measured.proprio(since_s=now_s - _STATE_AGE_S)
         if isinstance(proprio, Stop):
             raise WiggleError(f"measured state: {proprio.reason.value}: {proprio.detail}")
-        action = Action(step[:3], step[3:], proprio.gripper_opening, self._contract.frame)
+        action = Action(step[:3], step[3:], proprio.gripper_opening, self._arm.frames.base)
         stamp = conversions.time_message(self._poses[-1].stamp_s)
         self._actions.publish(conversions.action_message(action, stamp=stamp))
 
@@ -174,7 +181,7 @@ class WiggleClient:
     def _say(self) -> None:
         reason = StopReason.POLICY_FAILED.value if self._state == PolicyStatus.STOPPED else ""
         message = PolicyStatus(state=self._state, stop_reason=reason, detail=self._detail)
-        message.header.stamp, message.header.frame_id = self._node.get_clock().now().to_msg(), self._contract.frame
+        message.header.stamp, message.header.frame_id = self._node.get_clock().now().to_msg(), self._arm.frames.base
         self._statuses.publish(message)
 
     def _rest(self) -> Rest:
