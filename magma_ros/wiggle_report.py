@@ -31,8 +31,8 @@ MAX_OFFSET_M = 0.004
 
 _NOISE_WIDTHS = 5.0
 _STILL_M, _STILL_RAD = 2e-6, 1e-5  # what arithmetic leaves of a motion that was none
-_UNIT_WIDTH = 1.4  # factor within which a size is taken for a unit's
-_UNITS_M = {1e-3: "millimetres", 1e3: "millimetres", 1e-2: "centimetres", 1e2: "centimetres"}
+_UNIT_LEAST, _UNIT_MOST = 0.65, 2.5  # of a unit's ratio; a controller that corrects drift adds to what it commands
+_UNITS_M = {1e-3: "millimetres", 1e3: "millimetres"}
 _UNITS_RAD = {math.radians(1.0): "degrees", math.degrees(1.0): "degrees"}
 
 
@@ -155,11 +155,11 @@ def _size(trial: Trial, gain: float) -> _Size:
         return _Size(Verdict.OK)
     units, expected = (_UNITS_RAD, "radians") if trial.is_turn else (_UNITS_M, "metres")
     for ratio, name in units.items():
-        if 1 / _UNIT_WIDTH < gain / ratio < _UNIT_WIDTH:
+        if _UNIT_LEAST < gain / ratio < _UNIT_MOST:
             taken = f"{expected} are taken as {name}" if ratio < 1 else f"{name} are taken as {expected}"
             return _Size(Verdict.WRONG_UNIT, f"moves {gain:.3g} times as far: {taken}")
     if gain >= RUNAWAY_GAIN:
-        other = " or ".join(dict.fromkeys(units.values()))
+        other = units[max(units)]
         return _Size(Verdict.WRONG_UNIT, f"moved {gain:.3g} times as far until it was stopped: {other} for {expected}?")
     if gain < LEAST_GAIN:
         return _Size(Verdict.NO_MOTION, f"moves {100 * gain:.1f} % of what was commanded")

@@ -81,7 +81,7 @@ def test_the_sentences_say_what_to_look_for() -> None:
     swapped = judge(trials(RIGHT[[1, 0, 2]], RIGHT))
     assert ["moves y instead", "moves x instead"] == [finding.detail for finding in swapped[:2]]
     assert "metres are taken as millimetres" in judge(trials(RIGHT / 1000))[0].detail
-    assert "centimetres are taken as metres" in judge(trials(RIGHT * 100))[0].detail
+    assert "millimetres are taken as metres" in judge(trials(RIGHT * 1000))[0].detail
     assert "radians are taken as degrees" in judge(trials(RIGHT, np.radians(RIGHT)))[3].detail
     turned = judge(trials(Rotation.from_euler("z", 90, degrees=True).as_matrix()))
     assert "turned by 90 degrees about (+0.00, +0.00, +1.00)" in turned[0].detail
@@ -120,6 +120,13 @@ def test_a_turn_about_another_point_is_named_with_its_distance() -> None:
     (found,) = judge([turn])
     assert Verdict.WRONG_CENTRE is found.verdict
     assert "0.100 m away" in found.detail
+
+
+@pytest.mark.parametrize("share", [0.7, 1.0, 2.0])
+def test_a_unit_is_found_while_the_controller_corrects(share: float) -> None:
+    """A setpoint that is far ahead of the arm is followed harder than commanded: a unit's ratio is not met exactly."""
+    found = judge(trials(share * RIGHT / 1000, share * np.radians(RIGHT)))
+    assert ["wrong unit"] * 6 == verdicts(found)
 
 
 def test_half_of_the_motion_is_a_wrong_size() -> None:
