@@ -176,8 +176,8 @@ POLICY_PARAMETERS = (
     Parameter("execution_horizon", 1, "actions executed before the policy is asked again", minimum=1, maximum=64),
     Parameter("control_rate_hz", 0.0, "pictures acted on in a second; 0 takes the contract's [Hz]", 0.0, 100.0),
     Parameter("camera_slop_s", 0.05, "largest difference between the stamps of pictures seen together [s]", 0.0, 1.0),
-    Parameter("entropy_slow_nats", 3.5, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
-    Parameter("entropy_hold_nats", 4.5, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
+    Parameter("entropy_slow_nats", 4.0, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
+    Parameter("entropy_hold_nats", 4.4, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
     Parameter("max_consecutive_stops", 15, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
 )
 

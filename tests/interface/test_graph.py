@@ -62,8 +62,8 @@ POLICY_PARAMETERS = {
     "execution_horizon": 1,
     "control_rate_hz": 0.0,
     "camera_slop_s": 0.05,
-    "entropy_slow_nats": 3.5,
-    "entropy_hold_nats": 4.5,
+    "entropy_slow_nats": 4.0,
+    "entropy_hold_nats": 4.4,
     "max_consecutive_stops": 15,
 }
 MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0}

@@ -102,7 +102,7 @@ def test_an_instruction_that_cannot_be_used_is_refused_at_once(parameters):
 def test_the_arm_s_file_and_the_evaluation_limit_alike(parameters):
     """With the simulated arm the controller has the limits of its evaluation, and the entropies asked for."""
     made = build_with(parameters | {"entropy_slow_nats": 1.0}, StillPolicy("image"))
-    expected = replace(BRIDGE_LIMITS, entropy_slow_nats=1.0, entropy_hold_nats=4.5)
+    expected = replace(BRIDGE_LIMITS, entropy_slow_nats=1.0, entropy_hold_nats=4.4)
     assert expected == made.controller.limits
     assert (0.6, 0.6) == (made.camera_timeout_s, made.max_observation_age_s)
 
