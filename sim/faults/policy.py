@@ -64,7 +64,7 @@ BAD_ROWS: Mapping[str, Callable[[Row, int], Row]] = MappingProxyType(
 )
 """What becomes of a good action under each fault that is an action, and of its number since the fault began."""
 
-ENTROPIES_NATS = MappingProxyType({"entropy_slow": 4.0, "entropy_hold": 5.0})
+ENTROPIES_NATS = MappingProxyType({"entropy_slow": 4.2, "entropy_hold": 5.0})
 
 _RAISED: Mapping[str, Callable[[], Exception]] = MappingProxyType(
     {
