@@ -9,11 +9,10 @@ import traceback
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_msgs.msg import String
 
 from magma_ros import arms
 from magma_ros.errors import ArmConfigError, MagmaRosError
-from magma_ros.msg import EndEffectorDelta, PolicyStatus
+from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.halting import Halting
@@ -21,6 +20,7 @@ from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.motion_output import MotionOutput
 from magma_ros.ros.motion_status import MotionReporter
 from magma_ros.ros.parameters import declare, values
+from magma_ros.ros.policy_link import PolicyLink
 from magma_ros.ros.spin import run
 from magma_ros.supervision import Supervisor, SupervisorOptions
 from magma_ros.types import Proprio, SafeAction, StampedPose, Stop, StopReason
@@ -28,6 +28,7 @@ from magma_ros.types import Proprio, SafeAction, StampedPose, Stop, StopReason
 _SLOWEST_TICK_HZ = 20.0
 """How often an arm that interpolates each step itself is watched [Hz]."""
 
+_ONE_MOMENT_S = 0.01
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -56,10 +57,7 @@ class MotionNode(LifecycleNode):
         self._is_active = False
         self._setpoints = interface.SETPOINT.publisher(self)
         self._measured.subscribe(self)
-        interface.STATUS.subscribe(
-            self, self._on_policy_status
-        )  # before the actions: a hold goes before what follows it
-        interface.ACTION_CONTRACT.subscribe(self, self._on_contract)
+        self._policy = PolicyLink(self, self._supervisor, now_s=self._now_s, diagnostics=self._diagnostics)
         interface.POLICY_ACTION.subscribe(self, self._on_action)
         self._halting = Halting(self, self._supervisor, present_cause=self._other_cause)
         rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
@@ -107,24 +105,6 @@ class MotionNode(LifecycleNode):
         self._timer.cancel()
         self._fall_silent()
 
-    # Inputs
-
-    def _on_policy_status(self, message: PolicyStatus) -> None:
-        ended = None
-        if message.state in (PolicyStatus.STOPPED, PolicyStatus.UNCONFIGURED):
-            ended = Stop(_reason(message.stop_reason), f"the policy stopped: {message.detail or message.stop_reason}")
-        self._supervisor.policy_said(ended=ended, now_s=self._now_s())
-
-    def _on_contract(self, message: String) -> None:
-        try:
-            contract = conversions.contract_from_message(message)
-        except MagmaRosError as error:
-            self._diagnostics.count("refused messages", "action_contract")
-            self.get_logger().error(f"action_contract: {error}")
-            return
-        self._supervisor.adopt(contract)
-        self.get_logger().info(f"the policy's numbers mean: {contract}")
-
     def _on_action(self, message: EndEffectorDelta) -> None:
         if not self._is_active or self._output is None:
             return
@@ -135,8 +115,6 @@ class MotionNode(LifecycleNode):
             self._diagnostics.stage("capture to command").add(now_s - stamp_s)
             if not self._options.dry_run:
                 self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
-
-    # Output
 
     def _tick(self) -> None:
         try:
@@ -151,12 +129,11 @@ class MotionNode(LifecycleNode):
         if not self._is_active or self._output is None:
             self._report.inactive(self._supervisor)
             return
-        now_s = self._now_s()
-        self._diagnostics.rate("ticks").tick(time.monotonic())
+        now_s, steady_s = self._read_clocks()
+        self._diagnostics.rate("ticks").tick(now_s)
         second = self._output.second_commander()
         if second:
             self._supervisor.halt(Stop(StopReason.SECOND_COMMANDER, second))
-        steady_s = None if self.get_parameter("use_sim_time").value else time.monotonic()
         state, pose = self._measure(now_s)
         command = self._supervisor.tick(now_s, steady_s=steady_s, measured=pose)
         stamp = self.get_clock().now().to_msg()
@@ -187,13 +164,17 @@ class MotionNode(LifecycleNode):
             return unknown, unknown
         return state, pose
 
+    def _read_clocks(self) -> tuple[float, float | None]:
+        """The node's clock and a steady one, at one moment; simulated time may run at any speed."""
+        if self.get_parameter("use_sim_time").value:
+            return self._now_s(), None
+        while True:  # a process that is put to sleep in between reads again
+            before_s, now_s, after_s = time.monotonic(), self._now_s(), time.monotonic()
+            if after_s - before_s < _ONE_MOMENT_S:
+                return now_s, after_s
+
     def _now_s(self) -> float:
         return conversions.seconds(self.get_clock().now().to_msg())
-
-
-def _reason(name: str) -> StopReason:
-    """The reason of that value; one that this version does not know is the policy's failure."""
-    return StopReason(name) if name in {reason.value for reason in StopReason} else StopReason.POLICY_FAILED
 
 
 def main() -> int:

@@ -1,0 +1,49 @@
+"""What the supervisor hears of the policy beside its actions: that it lives, whether it wants to rest, what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from magma_ros.errors import MagmaRosError
+from magma_ros.msg import PolicyStatus
+from magma_ros.ros.conversions import contract_from_message
+from magma_ros.ros.diagnostics import Diagnostics
+from magma_ros.ros.interface import ACTION_CONTRACT, STATUS
+from magma_ros.supervision import Supervisor
+from magma_ros.types import Stop, StopReason
+
+_ENDED = (PolicyStatus.STOPPED, PolicyStatus.UNCONFIGURED)
+_REASONS = {reason.value: reason for reason in StopReason}
+
+
+class PolicyLink:
+    """Subscribe it before the actions: a hold is heard before the action that follows it."""
+
+    def __init__(
+        self, node: Node, supervisor: Supervisor, *, now_s: Callable[[], float], diagnostics: Diagnostics
+    ) -> None:
+        """Tell `supervisor` what is heard on `node`; `now_s` is the node's clock [s]."""
+        self._supervisor, self._now_s = supervisor, now_s
+        self._logger, self._diagnostics = node.get_logger(), diagnostics
+        STATUS.subscribe(node, self._on_status)
+        ACTION_CONTRACT.subscribe(node, self._on_contract)
+
+    def _on_status(self, message: PolicyStatus) -> None:
+        ended = None
+        if message.state in _ENDED:
+            reason = _REASONS.get(message.stop_reason, StopReason.POLICY_FAILED)
+            ended = Stop(reason, f"the policy stopped: {message.detail or message.stop_reason}")
+        self._supervisor.policy_said(ended=ended, now_s=self._now_s())
+
+    def _on_contract(self, message: String) -> None:
+        try:
+            contract = contract_from_message(message)
+        except MagmaRosError as error:
+            self._diagnostics.count("refused messages", "action_contract")
+            self._logger.error(f"action_contract: {error}")
+            return
+        self._supervisor.adopt(contract)
+        self._logger.info(f"the policy's numbers mean: {contract}")
