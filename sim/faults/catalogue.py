@@ -1,23 +1,35 @@
-"""Every fault that is injected: how, on which graph, what has to follow, and what ends it."""
+"""Every fault that is injected, with what only one of them needs."""
 
 from __future__ import annotations
 
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from geometry_msgs.msg import TwistStamped
-from lifecycle_msgs.msg import Transition
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
+from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import interface
 from magma_ros.sim.faults import disk, malformed
-from magma_ros.sim.faults.graph import Graph, GraphKind
-from magma_ros.sim.faults.measuring import DEATH_S, STOP_S, closest_pair
+from magma_ros.sim.faults.fault import (
+    Demand,
+    Fault,
+    asked_to_end,
+    deactivated,
+    killed,
+    misplaced,
+    nothing,
+    ordered,
+    paused,
+    silenced,
+    walks,
+)
+from magma_ros.sim.faults.graph import READY_S, Graph, GraphKind
+from magma_ros.sim.faults.measuring import closest_pair
 from magma_ros.sim.faults.policy import PAUSE_S
 from magma_ros.sim.faults.settings import CONTRACT, INSTRUCTION, STEP_M
 from magma_ros.types import StopReason
@@ -25,152 +37,6 @@ from magma_ros.types import StopReason
 NUM_GOALS = 1000
 _JUMP_S = 10.0
 _DWELL_SLACK_S = 0.02
-
-
-class Demand(Enum):
-    """What has to follow from a fault."""
-
-    STOPS = "stops"
-    """The arm comes to rest in time, and stays so until the cause is gone or a person resets it."""
-    BOUNDED = "bounded"
-    """The arm may move on within all bounds; the emergency stop, pressed meanwhile, is what is timed."""
-    DRIVER_STOPS = "driver stops"
-    """Nobody is left to command: the arm's driver comes to rest by itself; the measured arm is timed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One row of the table.
-
-    Attributes:
-        name: For `--only`, and in the table.
-        what: What is broken.
-        inject: Breaks it; the instant of the onset [s, CLOCK_MONOTONIC].
-        cure: Makes it whole.
-        reasons: One of these has to be reported; none where nobody is left who could.
-        graph, demand: What it is injected into, and what has to follow.
-        death: A process was killed: the longer limit counts.
-        watch_s: How long commands are judged after the onset [s].
-        check: What else is wrong, from the graph and the onset.
-    """
-
-    name: str
-    what: str
-    inject: Callable[[Graph], float]
-    cure: Callable[[Graph], None]
-    reasons: tuple[StopReason, ...] = ()
-    graph: GraphKind = GraphKind.PLAIN
-    demand: Demand = Demand.STOPS
-    death: bool = False
-    watch_s: float = 0.7
-    check: Callable[[Graph, float], list[str]] = lambda _graph, _onset_s: []
-
-    def limit_s(self, command_rate_hz: float) -> float:
-        """Longest time until the command is zero [s]: one command period and the allowance."""
-        return 1.0 / command_rate_hz + (DEATH_S if self.death else STOP_S)
-
-
-def ordered(process: str, name: str, what: str, *reasons: StopReason, order: str = "", **more: object) -> Fault:
-    """A fault that a stand-in carries out when its switch says `order`, by default the fault's name."""
-    wanted = order or name
-    return Fault(
-        name=name,
-        what=what,
-        inject=lambda graph: graph.inject(process, wanted),
-        cure=lambda graph: graph.order(process, ""),
-        reasons=reasons,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def silenced(process: str, name: str, what: str, *reasons: StopReason, order: str, **more: object) -> Fault:
-    """A stand-in that says nothing any more; counted from the order, before the first message that is missing."""
-
-    def inject(graph: Graph) -> float:
-        onset_s = time.monotonic()
-        graph.order(process, order)
-        return onset_s
-
-    return Fault(
-        name=name,
-        what=what,
-        inject=inject,
-        cure=lambda graph: graph.order(process, ""),
-        reasons=reasons,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def misplaced(name: str, what: str, *reasons: StopReason, order: str) -> Fault:
-    """The arm is measured where it must not be, while the policy leads it along the x axis."""
-
-    def inject(graph: Graph) -> float:
-        graph.inject("policy", "walk_out")
-        return graph.inject("state", order)
-
-    def cure(graph: Graph) -> None:
-        graph.order("state", "")
-        graph.order("policy", "")
-
-    return Fault(name=name, what=what, inject=inject, cure=cure, reasons=reasons)
-
-
-def walks(name: str, what: str) -> Fault:
-    """The policy leads the arm to a wall, where it has to rest; then it goes back, and the emergency stop comes."""
-
-    def inject(graph: Graph) -> float:
-        onset_s = graph.inject("policy", name)
-        graph.wait(lambda: graph.is_at_rest(for_s=0.5), timeout_s=8.0, what="the arm rests at the wall")
-        graph.order("policy", "")
-        return onset_s
-
-    return Fault(name=name, what=what, inject=inject, cure=_nothing, demand=Demand.BOUNDED)
-
-
-def killed(process: str, what: str, *reasons: StopReason, **more: object) -> Fault:
-    """A process gets SIGKILL, and is started anew."""
-    return Fault(
-        name=f"kill_{process}",
-        what=what,
-        inject=lambda graph: graph.signal(process, signal.SIGKILL),
-        cure=lambda graph: graph.restart(process),
-        reasons=reasons,
-        death=True,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def asked_to_end(process: str, number: signal.Signals, what: str, *reasons: StopReason) -> Fault:
-    """A node gets SIGINT or SIGTERM, ends with status 0, and is started anew."""
-
-    def ended_well(graph: Graph, _onset_s: float) -> list[str]:
-        status = graph.exit_status(process)
-        return [] if status == 0 else [f"{process}: expected to end with 0 within 5 s, got {status}"]
-
-    return Fault(
-        name=f"{number.name.lower()}_{process}",
-        what=what,
-        inject=lambda graph: graph.signal(process, number),
-        cure=lambda graph: graph.restart(process),
-        reasons=reasons,
-        check=ended_well,
-    )
-
-
-def paused(process: str, what: str, *reasons: StopReason, **more: object) -> Fault:
-    """A process stands still for some seconds (SIGSTOP), and goes on."""
-    return Fault(
-        name=f"pause_{process}",
-        what=what,
-        inject=lambda graph: graph.signal(process, signal.SIGSTOP),
-        cure=lambda graph: _ignore(graph.signal(process, signal.SIGCONT)),
-        reasons=reasons,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def _ignore(_value: object) -> None:
-    pass
 
 
 def _press(graph: Graph) -> float:
@@ -183,20 +49,6 @@ def _call_halt(graph: Graph) -> float:
     onset_s = time.monotonic()
     graph.witness.call(Trigger, interface.HALT.name)
     return onset_s
-
-
-def _nothing(_graph: Graph) -> None:
-    """The cause is gone already."""
-
-
-def _deactivated(node: str, *reasons: StopReason) -> Fault:
-    return Fault(
-        name=f"deactivate_{node}",
-        what=f"a person deactivates the {node} node",
-        inject=lambda graph: graph.transition(f"{node}_node", Transition.TRANSITION_DEACTIVATE),
-        cure=lambda graph: _ignore(graph.transition(f"{node}_node", Transition.TRANSITION_ACTIVATE)),
-        reasons=reasons,
-    )
 
 
 def _jump(graph: Graph, by_s: float) -> float:
@@ -229,16 +81,25 @@ def _remove_second_publisher(graph: Graph) -> None:
 
 
 def _storm(graph: Graph) -> float:
-    graph.start_process(
-        "goals", ["-m", "magma_ros.sim.faults.goals_process", str(NUM_GOALS), str(graph.files.switch("goals"))]
-    )
-    return graph.inject("goals", "storm")
+    module, switch = "magma_ros.sim.faults.goals_process", str(graph.files.switch("goals"))
+    graph.order("goals", "storm")
+    graph.helpers["goals"] = graph.start_process("goals", ["-m", module, str(NUM_GOALS), switch])
+    return graph.wait_until_begun("goals", timeout_s=READY_S)
 
 
 def _storm_problems(graph: Graph, _onset_s: float) -> list[str]:
-    status = graph.exit_status("goals", timeout_s=30.0)
-    child = graph.children.pop("goals")
-    return [] if status == 0 else [f"goals: expected {NUM_GOALS} answers, got: {child.last_lines(3)}"]
+    child = graph.helpers.pop("goals")
+    graph.wait(lambda: child.process.poll() is not None, timeout_s=READY_S, what="the storm is over", required=False)
+    return [] if child.stop() == 0 else [f"expected an answer after the storm: {child.last_lines(3)}"]
+
+
+def _foreign_action(graph: Graph) -> float:
+    publisher = interface.POLICY_ACTION.publisher(graph.witness.node)
+    graph.wait(lambda: publisher.get_subscription_count() > 0, timeout_s=5.0, what="policy_action is read")
+    stamp = graph.witness.node.get_clock().now().to_msg()
+    onset_s = time.monotonic()
+    publisher.publish(EndEffectorDelta(header=Header(stamp=stamp, frame_id="camera")))
+    return onset_s
 
 
 def _start_jump(graph: Graph) -> float:
@@ -281,7 +142,9 @@ _TF = (StopReason.NO_TRANSFORM, *_NO_STATE)
 ACTIONS = (
     ordered("policy", "nan", "the policy's action holds NaN", StopReason.NON_FINITE),
     ordered("policy", "inf", "the policy's action holds Inf", StopReason.NON_FINITE),
-    ordered("policy", "wrong_frame", "the policy's action is in another frame", StopReason.WRONG_FRAME),
+    ordered("policy", "wrong_frame", "the policy's action is in another frame", StopReason.WRONG_FRAME, latches=False),
+    Fault(name="foreign_action", what="an action in another frame that no policy node checked", inject=_foreign_action,
+          cure=nothing, reasons=(StopReason.WRONG_FRAME,)),
     ordered("policy", "beyond_contract", "a step of twice what the contract allows", StopReason.OUT_OF_CONTRACT),
     ordered("policy", "gripper_beyond_contract", "a gripper opening of 3", StopReason.OUT_OF_CONTRACT),
     ordered("policy", "discontinuity", "a step straight back, at full speed", StopReason.DISCONTINUITY),
@@ -323,18 +186,18 @@ SENSES = (
     silenced("state", "tf_missing", "nobody sends the arm's transforms any more", *_TF, order="silent",
              graph=GraphKind.TF),
     Fault(name="clock_forward", what="the clock jumps 10 s ahead", inject=lambda graph: _jump(graph, _JUMP_S),
-          cure=_nothing, reasons=(StopReason.CLOCK_JUMP,), graph=GraphKind.SIM_TIME),
+          cure=nothing, reasons=(StopReason.CLOCK_JUMP,), graph=GraphKind.SIM_TIME),
     Fault(name="clock_back", what="the clock jumps 10 s back", inject=lambda graph: _jump(graph, -_JUMP_S),
-          cure=_nothing, reasons=(StopReason.CLOCK_JUMP,), graph=GraphKind.SIM_TIME),
+          cure=nothing, reasons=(StopReason.CLOCK_JUMP,), graph=GraphKind.SIM_TIME),
 )  # fmt: skip
 
 OPERATOR = (
-    Fault(name="estop_topic", what="true on emergency_stop", inject=_press, cure=_nothing,
+    Fault(name="estop_topic", what="true on emergency_stop", inject=_press, cure=nothing,
           reasons=(StopReason.EMERGENCY_STOP,)),
-    Fault(name="estop_service", what="the service emergency_stop is called", inject=_call_halt, cure=_nothing,
+    Fault(name="estop_service", what="the service emergency_stop is called", inject=_call_halt, cure=nothing,
           reasons=(StopReason.EMERGENCY_STOP,)),
-    _deactivated("motion"),
-    _deactivated("policy"),
+    deactivated("motion"),
+    deactivated("policy"),
     Fault(name="second_publisher", what="somebody else offers commands to the arm", inject=_second_publisher,
           cure=_remove_second_publisher, reasons=(StopReason.SECOND_COMMANDER,)),
 )  # fmt: skip
@@ -361,12 +224,12 @@ PROCESSES = (
 
 LOAD = (
     Fault(name="malformed_messages", what="messages of every kind that no honest sender would send",
-          inject=malformed.send_all, cure=_nothing, demand=Demand.BOUNDED, watch_s=1.0, check=malformed.problems),
-    Fault(name="goal_storm", what=f"{NUM_GOALS} goals at once", inject=_storm, cure=_nothing, demand=Demand.BOUNDED,
+          inject=malformed.send_all, cure=nothing, demand=Demand.BOUNDED, watch_s=1.0, check=malformed.problems),
+    Fault(name="goal_storm", what=f"{NUM_GOALS} goals at once", inject=_storm, cure=nothing, demand=Demand.BOUNDED,
           check=_storm_problems),
     Fault(name="disk_full", what="the disk is full while recording", inject=disk.fill, cure=disk.clear,
           demand=Demand.BOUNDED, check=disk.problems),
-    Fault(name="lost_datagrams", what="30 % of all datagrams are lost", inject=_now, cure=_nothing,
+    Fault(name="lost_datagrams", what="30 % of all datagrams are lost", inject=_now, cure=nothing,
           demand=Demand.BOUNDED, watch_s=3.0, graph=GraphKind.LOSSY),
 )  # fmt: skip
 

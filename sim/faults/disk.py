@@ -8,12 +8,12 @@ import time
 from magma_ros.sim.faults.graph import Graph
 from magma_ros.sim.processes import Child
 
-SIZE_MIB = 4
+SIZE_MIB = 48
 _MOUNT = 'mount -t tmpfs -o size={size}m none "$0" && exec "$@"'
 
 
 def fill(graph: Graph) -> float:
-    """Start the recorder on the small disk, and wait until it says that it stopped; that instant [s]."""
+    """Start the recorder on the small disk, and wait until it says that this is full; that instant [s]."""
     disk = graph.files.folder / "disk"
     disk.mkdir(exist_ok=True)
     record = [sys.executable, "-m", "magma_ros.ros.recorder_node", "--ros-args"]
@@ -21,24 +21,25 @@ def fill(graph: Graph) -> float:
         record += ["-p", f"{name}:={value}"]
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT.format(size=SIZE_MIB), str(disk)]
     log = graph.files.log("recorder", 0)
-    graph.children["recorder"] = Child.start("recorder", [*command, *record], log=log)
+    graph.helpers["recorder"] = Child.start("recorder", [*command, *record], log=log)
     graph.wait(lambda: _noticed(graph), timeout_s=20.0, what="the recorder notices the full disk", required=False)
     return time.monotonic()
 
 
 def clear(graph: Graph) -> None:
     """End the recorder."""
-    graph.children.pop("recorder").stop(grace_s=3.0)
+    graph.helpers.pop("recorder").stop(grace_s=3.0)
 
 
 def problems(graph: Graph, _onset_s: float) -> list[str]:
-    """The recorder went on as if nothing was, or died of it without a word."""
-    recorder = graph.children["recorder"]
+    """The recorder said nothing of it, or died of it."""
+    recorder = graph.helpers["recorder"]
     if not _noticed(graph):
         return [f"the recorder did not notice: {recorder.last_lines(3)}"]
-    return []
+    status = recorder.process.poll()
+    return [] if status is None else [f"the recorder died with status {status}: {recorder.last_lines(3)}"]
 
 
 def _noticed(graph: Graph) -> bool:
-    recorder = graph.children["recorder"]
-    return recorder.process.poll() is not None or "space" in recorder.last_lines().lower()
+    recorder = graph.helpers["recorder"]
+    return "disk is full" in recorder.last_lines()

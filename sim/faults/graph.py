@@ -63,6 +63,7 @@ class Graph:
         arm: What the arm's file says.
         witness: Notes what is commanded.
         children: The processes by name; a killed one stays until it is restarted.
+        helpers: Processes that one fault needs.
     """
 
     def __init__(self, kind: GraphKind, folder: Path, *, motion: Sequence[str] = ("-m", NODES["motion"])) -> None:
@@ -75,7 +76,7 @@ class Graph:
         self.files = RunFiles(folder)
         self.files.write(pose_from_tf=kind is GraphKind.TF)
         self.arm = arms.load(self.files.arm)
-        self._switches = {name: Switch(self.files.switch(name)) for name in NODES}
+        self._switches = {name: Switch(self.files.switch(name)) for name in (*NODES, "goals")}
         self._environment = loss.environment(folder) if kind is GraphKind.LOSSY else {}
         self._port = _free_port()
         self._modules = {name: ["-m", module] for name, module in NODES.items()} | {"motion": list(motion)}
@@ -83,6 +84,7 @@ class Graph:
             self._modules["policy"] = ["-m", "magma_ros.ros.policy_node"]
         self._num_started = 0
         self.children: dict[str, Child] = {}
+        self.helpers: dict[str, Child] = {}
         self.witness = Witness(self.arm, simulate_time=kind is GraphKind.SIM_TIME)
         try:
             if kind is GraphKind.SERVED:
@@ -95,8 +97,9 @@ class Graph:
 
     def close(self) -> None:
         """End every process, the motion node last but the driver, and leave the graph."""
-        for name in ("policy", "motion", *self.children):
-            child = self.children.pop(name, None)
+        everybody = {**self.helpers, **self.children}
+        for name in ("policy", "motion", *everybody):
+            child = everybody.pop(name, None)
             if child is not None:
                 child.process.send_signal(signal.SIGCONT)
                 child.stop(grace_s=3.0)
@@ -107,20 +110,18 @@ class Graph:
     def start(self, name: str, *, module: str = "") -> None:
         """Start one process of `NODES`, or `module` in its place."""
         arguments = ["-m", module] if module else self._modules[name]
-        self.start_process(name, [*arguments, "--ros-args", *self._ros_arguments(name)])
+        self.children[name] = self.start_process(name, [*arguments, "--ros-args", *self._ros_arguments(name)])
 
     def start_process(self, name: str, arguments: Sequence[str]) -> Child:
-        """Run Python with `arguments` as a child called `name`."""
+        """Run Python with `arguments`; the caller keeps the child."""
         self._num_started += 1
         log = self.files.log(name, self._num_started)
-        child = Child.start(name, [sys.executable, *arguments], log=log, environment=self._environment)
-        self.children[name] = child
-        return child
+        return Child.start(name, [sys.executable, *arguments], log=log, environment=self._environment)
 
     def start_server(self) -> None:
         """Start the policy server, and wait until it listens."""
         module, checkpoint = "magma_ros.sim.faults.server_process", str(self.files.checkpoint)
-        self.start_process("server", ["-m", module, checkpoint, str(self._port)])
+        self.children["server"] = self.start_process("server", ["-m", module, checkpoint, str(self._port)])
         self.wait(self._server_listens, timeout_s=READY_S, what="the policy server listens")
 
     def signal(self, name: str, number: signal.Signals) -> float:
@@ -158,9 +159,9 @@ class Graph:
         self.order(name, fault)
         return self.wait_until_begun(name)
 
-    def wait_until_begun(self, name: str) -> float:
+    def wait_until_begun(self, name: str, *, timeout_s: float = 2.0) -> float:
         """The instant at which the fault that was ordered began [s]."""
-        return self._switches[name].wait_until_begun()
+        return self._switches[name].wait_until_begun(timeout_s=timeout_s)
 
     def transition(self, node: str, transition: int) -> float:
         """Ask a node for a lifecycle transition; the instant just before the question [s].

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magma_ros.arm import Limits
-from magma_ros.types import Severity, StopReason
+from magma_ros.types import StopReason
 
 REST_M_S, REST_RAD_S = 1e-6, 1e-6
 """A command with speeds of at most this is zero [m/s, rad/s]."""
@@ -127,17 +127,18 @@ def bound_problems(samples: Sequence[Sample], positions: Sequence[Position], lim
     return problems
 
 
-def reason_problems(reports: Sequence[Report], *, onset_s: float, reasons: Sequence[StopReason]) -> list[str]:
-    """Nothing where one of `reasons` was reported after `onset_s`, with a halt where its severity says so."""
+def reason_problems(
+    reports: Sequence[Report], *, onset_s: float, reasons: Sequence[StopReason], halts: bool
+) -> list[str]:
+    """Nothing where one of `reasons` was reported after `onset_s`, by a halted motion node if it `halts`."""
     after = [report for report in reports if report.t_s > onset_s and report.reason]
-    expected = {reason.value: reason for reason in reasons}
+    expected = {reason.value for reason in reasons}
     named = [report for report in after if report.reason in expected]
     if not expected:
         return []
     if not named:
         heard = sorted({report.reason for report in after})
-        return [f"expected the reason {' or '.join(expected)}, heard {', '.join(heard) or 'none'}"]
-    halts = any(expected[report.reason].severity is Severity.HALT for report in named)
+        return [f"expected the reason {' or '.join(sorted(expected))}, heard {', '.join(heard) or 'none'}"]
     if halts and not any(report.halted for report in after):
         return [f"{named[0].reason}: expected the arm to be halted until a person resets it, it was not"]
     return []

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from magma_ros.sim.faults.catalogue import BY_NAME, Fault
+from magma_ros.sim.faults.catalogue import BY_NAME
+from magma_ros.sim.faults.fault import Fault
 from magma_ros.sim.faults.measuring import Measurement
 
 

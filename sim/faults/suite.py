@@ -9,10 +9,9 @@ from pathlib import Path
 
 from magma_ros.errors import MagmaRosError
 from magma_ros.sim.faults import measuring
-from magma_ros.sim.faults.catalogue import Demand, Fault
+from magma_ros.sim.faults.fault import Demand, Fault
 from magma_ros.sim.faults.graph import NODES, Graph, GraphKind
 from magma_ros.sim.faults.measuring import Measurement, Sample
-from magma_ros.types import Severity, StopReason
 
 MEASURED_REST_M_S = 1e-3
 """A measured arm that is slower than this is at rest [m/s]."""
@@ -66,7 +65,6 @@ def measure(graph: Graph, fault: Fault) -> Measurement:
     if fault.demand is Demand.BOUNDED:
         onset_s = _press_emergency_stop(graph)
     samples = _driven(graph) if fault.demand is Demand.DRIVER_STOPS else list(graph.witness.commands)
-    reasons = (StopReason.EMERGENCY_STOP,) if fault.demand is Demand.BOUNDED else fault.reasons
     reports = list(graph.witness.reports)
     problems = [
         *measuring.time_problems(samples, onset_s=onset_s, limit_s=limit_s),
@@ -75,12 +73,12 @@ def measure(graph: Graph, fault: Fault) -> Measurement:
             [setpoint for setpoint in graph.witness.setpoints if setpoint.t_s > begin_s],
             graph.arm.limits,
         ),
-        *measuring.reason_problems(reports, onset_s=onset_s, reasons=reasons),
+        *measuring.reason_problems(reports, onset_s=onset_s, reasons=fault.expected, halts=fault.halts),
         *fault.check(graph, begin_s),
     ]
     stop_s = measuring.stop_time(samples, onset_s=onset_s)
-    reason = measuring.reported(reports, onset_s=onset_s, reasons=reasons)
-    problems += _mend(graph, fault, reason)
+    reason = measuring.reported(reports, onset_s=onset_s, reasons=fault.expected)
+    problems += _mend(graph, fault)
     return Measurement(fault.name, stop_s, limit_s, reason, tuple(problems))
 
 
@@ -106,12 +104,11 @@ def _driven(graph: Graph) -> list[Sample]:
     ]
 
 
-def _mend(graph: Graph, fault: Fault, reason: str) -> list[str]:
+def _mend(graph: Graph, fault: Fault) -> list[str]:
     """End the fault; a halted arm stays at rest until it is reset, and every arm moves again."""
     cured_s = time.monotonic()
     fault.cure(graph)
-    halted = bool(reason) and StopReason(reason).severity is Severity.HALT
-    if halted:
+    if fault.halts:
         _watch(cured_s, STILL_HALTED_S)
         if measuring.stop_time(list(graph.witness.commands), onset_s=cured_s) > 0:
             return ["the arm was told to move after a halt, before anybody reset it"]

@@ -25,8 +25,8 @@ from magma_ros.sim.faults.measuring import Position, Report, Sample
 from magma_ros.sim.faults.settings import pose_topic
 from magma_ros.srv import SetInstruction
 
-ANSWER_S = 5.0
-"""Longest wait for the answer of a service [s]."""
+ANSWER_S = 20.0
+"""Longest wait for the answer of a service [s]; where datagrams are lost, DDS asks for them again every 3 s."""
 
 _CLOCK_PERIOD_S = 0.005
 

@@ -116,17 +116,17 @@ HALTED = Report(1.0, "motion_status", "emergency_stop", halted=True)
 def test_the_reason_has_to_be_reported_after_the_onset():
     """A reason from before the fault, or another one, does not count."""
     expected = (StopReason.NON_FINITE,)
-    assert [] == reason_problems([HELD], onset_s=0.5, reasons=expected)
-    assert reason_problems([HELD], onset_s=1.5, reasons=expected)
-    assert reason_problems([replace(HELD, reason="stale_state")], onset_s=0.5, reasons=expected)
-    assert [] == reason_problems([], onset_s=0.5, reasons=())
+    assert [] == reason_problems([HELD], onset_s=0.5, reasons=expected, halts=False)
+    assert reason_problems([HELD], onset_s=1.5, reasons=expected, halts=False)
+    assert reason_problems([replace(HELD, reason="stale_state")], onset_s=0.5, reasons=expected, halts=False)
+    assert [] == reason_problems([], onset_s=0.5, reasons=(), halts=False)
 
 
 def test_a_reason_that_halts_needs_a_halted_arm():
     """The words alone are not enough: the motion node has to be halted."""
     expected = (StopReason.EMERGENCY_STOP,)
-    assert [] == reason_problems([HALTED], onset_s=0.5, reasons=expected)
-    (problem,) = reason_problems([replace(HALTED, halted=False)], onset_s=0.5, reasons=expected)
+    assert [] == reason_problems([HALTED], onset_s=0.5, reasons=expected, halts=True)
+    (problem,) = reason_problems([replace(HALTED, halted=False)], onset_s=0.5, reasons=expected, halts=True)
     assert "halted" in problem
 
 
