@@ -1,4 +1,4 @@
-"""The topic, the service and the action that tell the policy node what to do: one assignment at a time, a new one preempts."""
+"""Topic, service and action that tell the policy node what to do: one assignment at a time, a new one preempts."""
 
 from __future__ import annotations
 

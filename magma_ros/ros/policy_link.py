@@ -1,4 +1,4 @@
-"""What the supervisor hears of the policy beside its actions: that it lives, whether it wants to rest, what it means."""
+"""What the supervisor hears of the policy beside its actions: that it lives, that it wants to rest, what it means."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PolicyLink:
             contract = contract_from_message(message)
         except MagmaRosError as error:
             self._diagnostics.count("refused messages", "action_contract")
-            self._logger.error(f"action_contract: {error}")
+            self._logger.error(f"action_contract: {error}")  # noqa: G004, TRY400  rclpy formats nothing itself
             return
         self._supervisor.adopt(contract)
-        self._logger.info(f"the policy's numbers mean: {contract}")
+        self._logger.info(f"the policy's numbers mean: {contract}")  # noqa: G004  same

@@ -40,12 +40,12 @@ def caption(policy: PolicyStatus | None, motion: MotionStatus | None) -> Caption
     """What is written on a picture; None stands for a node that has not been heard of lately."""
     if motion is None:
         return Caption(instruction=_instruction(policy), policy=_policy_text(policy), motion=_SILENT)
-    acts = policy is not None and policy.state == PolicyStatus.ACTING
+    latency_s = policy.observation_age_s if policy is not None and policy.state == PolicyStatus.ACTING else 0.0
     return Caption(
         instruction=_instruction(policy),
         policy=_policy_text(policy),
         motion=_motion_text(motion),
-        latency_s=policy.observation_age_s if acts and policy.observation_age_s > 0 else None,
+        latency_s=latency_s or None,
         detail=motion.detail or (policy.detail if policy is not None else ""),
         is_halted=motion.state == MotionStatus.HALTED,
         is_dry_run=motion.dry_run,
