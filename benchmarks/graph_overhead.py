@@ -1,0 +1,233 @@
+"""What the graph costs beside the policy: a 640x480 camera at 30 Hz, a policy that takes 150 ms, an arm at 50 Hz.
+
+Camera, policy node, motion node and driver are processes of their own; this one only listens. Reports the policy node's
+own time from picture to action, the way from capture to command, the jitter of the commands, lost pictures, and how
+memory and latency grow. Measure on an idle machine; `--minutes 20` is the soak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.utilities import try_shutdown
+
+from magma_ros import arms
+from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.load_options import LoadOptions
+from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros.policy_node import PolicyNode
+from magma_ros.ros.spin import run
+from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.types import ActionChunk, Observation
+
+ARM = "stand_in"
+WIDTH_PX, HEIGHT_PX, CAMERA_HZ = 640, 480, 30.0
+WARM_UP_S = 5.0
+CONTRACT = ActionContract(
+    embodiment="stand_in",
+    frame="base_link",
+    rotation_form="rotation_vector",
+    gripper_polarity="open_is_one",
+    reference="target",
+    control_rate_hz=5.0,
+    max_translation_m=0.02,
+    max_rotation_rad=0.1,
+    cameras=(CameraSpec("image", HEIGHT_PX, WIDTH_PX),),
+)
+STAGES = {
+    "policy_node: latency of callback to action, without inference": "picture's callback to action, without inference",
+    "policy_node: latency of capture to callback": "capture to callback",
+    "policy_node: latency of inference": "inference (the stand-in)",
+    "motion_node: latency of capture to command": "capture to command",
+}
+
+
+class Camera(Node):
+    """Pictures of noise from the moment that somebody looks; prints how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__("camera_node")
+        self._publisher = interface.CAMERA.publisher(self)
+        self._picture = np.random.default_rng(0).integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
+        self._num_shot = 0
+        self.create_timer(1.0 / CAMERA_HZ, self._shoot)
+
+    def close(self) -> None:
+        """Print the number of pictures."""
+        print(f"shot {self._num_shot}", flush=True)
+
+    def _shoot(self) -> None:
+        if self._publisher.get_subscription_count() == 0:
+            return
+        self._num_shot += 1
+        self._picture[self._num_shot % HEIGHT_PX, 0, 0] += np.uint8(1)
+        stamp = self.get_clock().now().to_msg()
+        self._publisher.publish(pictures.image_message(self._picture, stamp=stamp, frame_id="camera"))
+
+
+class SlowPolicy:
+    """Moves to and fro, and takes 150 ms for it, as a GPU would: without Python's lock."""
+
+    contract = CONTRACT
+
+    def __init__(self) -> None:
+        self._num_asked = 0
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """One step of 4 mm."""
+        time.sleep(0.15)
+        self._num_asked += 1
+        row = np.array([[0.004 if self._num_asked // 10 % 2 else -0.004, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
+        return ActionChunk(row, "base_link", observation.stamp_s, np.empty((0, 7), np.int64))
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def load(_name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
+    """The policy, whatever its name."""
+    return SlowPolicy()
+
+
+@dataclass
+class Listener:
+    """What was heard: stamps and receipt of commands [s], and the newest diagnostics by name."""
+
+    stamps_s: list[float] = field(default_factory=list)
+    received_s: list[float] = field(default_factory=list)
+    stages: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def on_command(self, message: TwistStamped) -> None:
+        """Note when it was sent and came."""
+        self.stamps_s.append(conversions.seconds(message.header.stamp))
+        self.received_s.append(time.monotonic())
+
+    def on_diagnostics(self, message: DiagnosticArray) -> None:
+        """Keep the newest of every part."""
+        for status in message.status:
+            self.stages[status.name.lstrip("/")] = {pair.key: pair.value for pair in status.values}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--role", choices=["camera", "policy"], default=None, help=argparse.SUPPRESS)
+    options, ros_arguments = parser.parse_known_args()
+    if options.role == "camera":
+        sys.exit(run(Camera, args=ros_arguments))
+    if options.role == "policy":
+        sys.exit(run(lambda: PolicyNode(load=load), args=ros_arguments))
+    measure(options.minutes, options.json)
+
+
+def measure(minutes: float, json_file: Path | None) -> None:
+    """Run the graph for so long, and print what it cost."""
+    os.environ.update(graph_environment())
+    rclpy.init()
+    node, listener = Node("listener"), Listener()
+    node.create_subscription(
+        TwistStamped, arms.load(ARM).output.topic, listener.on_command, interface.COMMAND.profile()
+    )
+    interface.DIAGNOSTICS.subscribe(node, listener.on_diagnostics)
+    with tempfile.TemporaryDirectory() as folder:
+        children = start(Path(folder))
+        try:
+            memory = listen(node, listener, children, duration_s=60.0 * minutes)
+        finally:
+            for name in ("camera", "policy", "motion", "driver"):
+                children[name].stop()
+                end_s = time.monotonic() + (1.5 if name == "camera" else 0.0)
+                while time.monotonic() < end_s:  # the last diagnostics count the last pictures
+                    rclpy.spin_once(node, timeout_sec=0.1)
+        num_shot = int(children["camera"].last_lines().rpartition("shot ")[2].split()[0])
+    results = summarise(listener, memory, num_shot=num_shot, minutes=minutes)
+    node.destroy_node()
+    try_shutdown()
+    for name, value in results.items():
+        print(f"{name}: {value}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def start(folder: Path) -> dict[str, Child]:
+    """The four processes; the camera last, so that every picture has somebody to look at it."""
+    own = [sys.executable, str(Path(__file__).resolve())]
+    arm = ["--ros-args", "-p", f"arm:={ARM}"]
+    policy = ["-p", "autostart:=true", "-p", f"checkpoint:={folder}", "-p", "instruction:=to and fro"]
+    commands = {
+        "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm],
+        "motion": [sys.executable, "-m", "magma_ros.ros.motion_node", *arm, "-p", "autostart:=true"],
+        "policy": [*own, "--role", "policy", *arm, *policy],
+        "camera": [*own, "--role", "camera"],
+    }
+    return {name: Child.start(name, command, log=folder / f"{name}.log") for name, command in commands.items()}
+
+
+def listen(node: Node, listener: Listener, children: dict[str, Child], *, duration_s: float) -> list[dict[str, float]]:
+    """Listen for `duration_s` after the first action and a warm-up; memory of each process in between [MiB]."""
+    memory: list[dict[str, float]] = []
+    begin_s = end_s = 0.0
+    try:
+        while not begin_s or time.monotonic() < end_s:
+            for child in children.values():
+                child.require_alive()
+            rclpy.spin_once(node, timeout_sec=0.1)
+            if not begin_s and listener.stages.get("motion_node: latency of capture to command"):
+                begin_s = time.monotonic() + WARM_UP_S
+                end_s = begin_s + duration_s
+            if begin_s and time.monotonic() >= begin_s + len(memory) * duration_s / 10:
+                memory.append({name: resident_mib(child) for name, child in children.items()})
+                if len(memory) == 1:
+                    listener.stamps_s.clear()
+                    listener.received_s.clear()
+    except ExternalShutdownException:
+        sys.exit(1)
+    return memory
+
+
+def resident_mib(child: Child) -> float:
+    """Resident memory of a process [MiB]."""
+    text = Path(f"/proc/{child.process.pid}/status").read_text(encoding="utf-8")
+    return round(int(text.partition("VmRSS:")[2].split()[0]) / 1024, 1)
+
+
+def summarise(listener: Listener, memory: list[dict[str, float]], *, num_shot: int, minutes: float) -> dict[str, Any]:
+    """Every number, by what it is."""
+    jitter_ms = np.abs(np.diff(listener.stamps_s) * 1000 - 1000 / arms.load(ARM).command_rate_hz)
+    arrival_ms = np.abs(np.diff(listener.received_s) * 1000 - 1000 / arms.load(ARM).command_rate_hz)
+    results: dict[str, Any] = {"minutes": minutes, "commands": len(listener.stamps_s)}
+    for name, title in STAGES.items():
+        stage = listener.stages.get(name, {})
+        total = {key: float(stage[f"{key} [ms]"]) for key in ("p50", "p95", "p99", "max") if f"{key} [ms]" in stage}
+        recent = {"p99 of the last 10 s": float(stage.get("p99 in the last 10 s [ms]", "nan"))}
+        results[f"{title} [ms]"] = {**total, **recent, "n": int(stage.get("n", 0))}
+    for title, values in (("jitter of the commands as sent", jitter_ms), ("as received", arrival_ms)):
+        percentiles = {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 95, 99, 100)}
+        results[f"{title} [ms]"] = percentiles
+    seen = results["capture to callback [ms]"]["n"]
+    results["pictures"] = {"shot": num_shot, "seen": seen, "lost": num_shot - seen}
+    results["memory, every tenth of the time [MiB]"] = {n: [row[n] for row in memory] for n in memory[0]}
+    return results
+
+
+if __name__ == "__main__":
+    main()
