@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.action.client import ActionClient
 from rclpy.node import Node
-from rclpy.task import Future
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.ros import interface
@@ -53,7 +53,7 @@ def _spin(node: Node, duration_s: float) -> None:
         rclpy.spin_once(node, timeout_sec=0.1)
 
 
-def _send(client: ActionClient, instruction: str) -> Future:
+def _send(client: ActionClient, instruction: str) -> Any:
     return client.send_goal_async(ExecuteInstruction.Goal(instruction=instruction, step_budget=5))
 
 

@@ -22,6 +22,8 @@ STOP_S = 0.1
 DEATH_S = 0.2
 """The same when a process was killed [s]."""
 
+NOT_MOVING = "the arm was not told to move before the fault: nothing was measured"
+
 _SPEED_SLACK = 1e-3
 
 
@@ -82,6 +84,11 @@ class Measurement:
         """Everything was as it has to be."""
         return not self.problems
 
+    @property
+    def is_void(self) -> bool:
+        """The arm rested already when the fault began: neither a pass nor a failure of the graph."""
+        return NOT_MOVING in self.problems
+
 
 def was_moving(samples: Sequence[Sample], *, onset_s: float) -> bool:
     """Some command of the time just before `onset_s` was not zero."""
@@ -104,7 +111,7 @@ def time_problems(samples: Sequence[Sample], *, onset_s: float, limit_s: float) 
     """Why the stop after `onset_s` is no good stop."""
     stop_s = stop_time(samples, onset_s=onset_s)
     if not was_moving(samples, onset_s=onset_s):
-        return ["the arm was not told to move before the fault: nothing was measured"]
+        return [NOT_MOVING]
     return [] if stop_s <= limit_s else [f"the arm was told to move for {stop_s:.3f} s, allowed are {limit_s:.3f} s"]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from magma_ros import arms
 from magma_ros.sim.faults.measuring import (
+    Measurement,
     Position,
     Report,
     Sample,
@@ -77,6 +78,8 @@ def test_an_arm_at_rest_proves_nothing():
     """A fault injected into an arm that was not told to move is a failure, not a stop in 0 s."""
     (problem,) = time_problems(commands(*[0.0] * 30), onset_s=0.3, limit_s=LIMIT_S)
     assert "nothing was measured" in problem
+    assert Measurement("nan", 0.0, LIMIT_S, problems=(problem,)).is_void
+    assert not Measurement("nan", 0.2, LIMIT_S, problems=("too late",)).is_void
     assert not was_moving([], onset_s=0.3)
 
 
