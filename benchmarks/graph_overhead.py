@@ -37,6 +37,7 @@ from magma_ros.types import ActionChunk, Observation
 ARM = "stand_in"
 WIDTH_PX, HEIGHT_PX, CAMERA_HZ = 640, 480, 30.0
 WARM_UP_S = 5.0
+INFERENCE_S = 0.15
 CONTRACT = ActionContract(
     embodiment="stand_in",
     frame="base_link",
@@ -80,16 +81,22 @@ class Camera(Node):
 
 
 class SlowPolicy:
-    """Moves to and fro, and takes 150 ms for it, as a GPU would: without Python's lock."""
+    """Moves to and fro, and takes 150 ms for it: without Python's lock, as a GPU would, or with it."""
 
     contract = CONTRACT
 
-    def __init__(self) -> None:
+    def __init__(self, *, holds_lock: bool) -> None:
+        self._holds_lock = holds_lock
         self._num_asked = 0
 
     def infer(self, observation: Observation) -> ActionChunk:
         """One step of 4 mm."""
-        time.sleep(0.15)
+        if self._holds_lock:
+            end_s = time.perf_counter() + INFERENCE_S
+            while time.perf_counter() < end_s:
+                sum(range(1000))
+        else:
+            time.sleep(INFERENCE_S)
         self._num_asked += 1
         row = np.array([[0.004 if self._num_asked // 10 % 2 else -0.004, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
         return ActionChunk(row, "base_link", observation.stamp_s, np.empty((0, 7), np.int64))
@@ -101,9 +108,9 @@ class SlowPolicy:
         """Nothing is held."""
 
 
-def load(_name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
-    """The policy, whatever its name."""
-    return SlowPolicy()
+def load(name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
+    """The policy; its name says whether it holds the lock."""
+    return SlowPolicy(holds_lock=name == "holds_lock")
 
 
 @dataclass
@@ -129,6 +136,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--holds-lock", action="store_true", help="the stand-in computes in Python instead of waiting")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--role", choices=["camera", "policy"], default=None, help=argparse.SUPPRESS)
     options, ros_arguments = parser.parse_known_args()
@@ -136,10 +144,10 @@ def main() -> None:
         sys.exit(run(Camera, args=ros_arguments))
     if options.role == "policy":
         sys.exit(run(lambda: PolicyNode(load=load), args=ros_arguments))
-    measure(options.minutes, options.json)
+    measure(options.minutes, options.json, checkpoint="holds_lock" if options.holds_lock else "waits")
 
 
-def measure(minutes: float, json_file: Path | None) -> None:
+def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     """Run the graph for so long, and print what it cost."""
     os.environ.update(graph_environment())
     rclpy.init()
@@ -149,7 +157,7 @@ def measure(minutes: float, json_file: Path | None) -> None:
     )
     interface.DIAGNOSTICS.subscribe(node, listener.on_diagnostics)
     with tempfile.TemporaryDirectory() as folder:
-        children = start(Path(folder))
+        children = start(Path(folder), checkpoint=checkpoint)
         try:
             memory = listen(node, listener, children, duration_s=60.0 * minutes)
         finally:
@@ -168,11 +176,11 @@ def measure(minutes: float, json_file: Path | None) -> None:
         json_file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
-def start(folder: Path) -> dict[str, Child]:
+def start(folder: Path, *, checkpoint: str) -> dict[str, Child]:
     """The four processes; the camera last, so that every picture has somebody to look at it."""
     own = [sys.executable, str(Path(__file__).resolve())]
     arm = ["--ros-args", "-p", f"arm:={ARM}"]
-    policy = ["-p", "autostart:=true", "-p", f"checkpoint:={folder}", "-p", "instruction:=to and fro"]
+    policy = ["-p", "autostart:=true", "-p", f"checkpoint:={checkpoint}", "-p", "instruction:=to and fro"]
     commands = {
         "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm],
         "motion": [sys.executable, "-m", "magma_ros.ros.motion_node", *arm, "-p", "autostart:=true"],
