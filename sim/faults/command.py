@@ -11,8 +11,8 @@ from pathlib import Path
 from magma_ros.errors import EnvError
 from magma_ros.sim.faults import report
 from magma_ros.sim.faults.catalogue import BY_NAME, FAULTS
+from magma_ros.sim.faults.graph import environment
 from magma_ros.sim.faults.suite import run
-from magma_ros.sim.processes import graph_environment
 from magma_ros.sim.provenance import provenance
 
 EXIT_OK, EXIT_FAILED = 0, 1
@@ -47,7 +47,7 @@ def inject_faults(
     if list:
         print("\n".join(f"{fault.name:<26}{fault.what}" for fault in chosen))
         return EXIT_OK
-    os.environ.update(graph_environment())
+    os.environ.update(environment())
     begin_s, measurements = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="magma_ros_faults_") as temporary:
         for number in range(repeat):

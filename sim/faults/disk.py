@@ -8,7 +8,7 @@ import time
 from magma_ros.sim.faults.graph import Graph
 from magma_ros.sim.processes import Child
 
-SIZE_MIB = 48
+SIZE_MIB = 37
 _MOUNT = 'mount -t tmpfs -o size={size}m none "$0" && exec "$@"'
 
 

@@ -14,7 +14,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Makes a process lose `LOST_SHARE` of the datagrams that it is sent, and use no shared memory.
+    """Makes a process lose `LOST_SHARE` of the datagrams that it is sent, on a graph without shared memory.
 
     Raises:
         EnvError: there is no C compiler, or it failed.
@@ -30,5 +30,4 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(library),
         "MAGMA_ROS_LOSS": str(LOST_SHARE),
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(_HERE / "udp_only.xml"),
     }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from magma_ros.errors import ActionDecodeError, PolicyError, ServerGoneError
+from magma_ros.errors import ActionDecodeError, PolicyError
 from magma_ros.sim.faults.settings import CONTRACT, RADIUS_M, STEP_M
 from magma_ros.sim.faults.switch import Switch
 from magma_ros.types import ACTION_DIM, ActionChunk, FloatArray, Observation
@@ -70,7 +69,6 @@ _RAISED: Mapping[str, Callable[[], Exception]] = MappingProxyType(
     {
         "undecodable": lambda: ActionDecodeError("expected action tokens, got the id 17"),
         "policy_error": lambda: PolicyError("told to fail"),
-        "server_gone": lambda: ServerGoneError("told that the server is gone"),
         "exception": lambda: RuntimeError("told to crash"),
     }
 )
@@ -118,9 +116,6 @@ class StandInPolicy:
             self._switch.begin()
             ctypes.PyDLL(None).sleep(PAUSE_S)  # with the interpreter's lock held
             self._switch.order("")
-        if fault == "exit":
-            self._switch.begin()
-            os._exit(1)
 
     def reset(self) -> None:
         """Nothing is remembered."""

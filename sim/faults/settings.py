@@ -20,7 +20,8 @@ STEP_M = 0.01
 RADIUS_M = 0.03
 """Of the circle around home that the stand-in policy follows [m]: its speed is never zero."""
 
-CAMERA_RATE_HZ, CAMERA_SIZE_PX = 30.0, (320, 240)
+CAMERA_RATE_HZ, CAMERA_SIZE_PX = 30.0, (160, 120)
+"""Pictures a second, and width and height: one is one datagram."""
 
 CONTRACT = ActionContract(
     embodiment="stand_in",
@@ -31,7 +32,7 @@ CONTRACT = ActionContract(
     control_rate_hz=10.0,
     max_translation_m=0.05,
     max_rotation_rad=0.5,
-    cameras=(CameraSpec("image", 240, 320),),
+    cameras=(CameraSpec("image", 120, 160),),
 )
 
 INSTRUCTION = "circle"

@@ -54,7 +54,7 @@ def run(
 
 
 def _measure_moving(graph: Graph, fault: Fault) -> Measurement:
-    """A void measurement, as on a machine that is too busy to keep an arm moving, is taken anew; the last one counts."""
+    """A void measurement, as on a machine too busy to keep an arm moving, is taken anew; the last one counts."""
     for _ in range(_MOST_VOID):
         graph.make_moving()
         measurement = measure(graph, fault)

@@ -17,10 +17,10 @@ RUN_WITH_NAIVE_NODE = """
 import os, sys
 from pathlib import Path
 from magma_ros.sim.faults.catalogue import BY_NAME
+from magma_ros.sim.faults.graph import environment
 from magma_ros.sim.faults.report import line
 from magma_ros.sim.faults.suite import run
-from magma_ros.sim.processes import graph_environment
-os.environ.update(graph_environment())
+os.environ.update(environment())
 folder, naive, *names = sys.argv[1:]
 for measurement in run([BY_NAME[name] for name in names], folder=Path(folder), motion=[naive]):
     print(line(measurement), flush=True)
