@@ -130,7 +130,7 @@ class SafetyFilter:
             self.check_age(stamp_s, now_s)
             or self._check_action(action)
             or self._check_entropy(entropy_nats)
-            or self._check_place(action, ee_position_m)
+            or self.check_place(ee_position_m, direction=action.translation_m)
         )
         if verdict is None:
             limited = self._limit(action, ee_position_m, entropy_nats)
@@ -165,7 +165,8 @@ class SafetyFilter:
             return None
         return Stop(StopReason.HIGH_ENTROPY, f"the action's tokens have {entropy_nats:.2f} nat each, allowed {hold}")
 
-    def _check_place(self, action: Action, position: FloatArray | None) -> Stop | None:
+    def check_place(self, position: FloatArray | None, *, direction: FloatArray) -> Stop | None:
+        """Why nothing may move along `direction`, shape (3,), from the measured `position` [m]; None when it may."""
         low, high, margin = self._lowest_m, self._highest_m, self.limits.workspace_margin_m
         if not (np.isfinite(low).any() or np.isfinite(high).any()):
             return None
@@ -174,10 +175,10 @@ class SafetyFilter:
         if not np.isfinite(position).all():
             return Stop(StopReason.NON_FINITE, f"measured end effector at {position.tolist()}")
         table_m = self.limits.table_height_m
-        if table_m is not None and position[2] < table_m - margin and action.translation_m[2] <= 0:
+        if table_m is not None and position[2] < table_m - margin and direction[2] <= 0:
             return Stop(StopReason.BELOW_TABLE, f"end effector at {position[2]:.4f} m, the table's top at {table_m} m")
-        below = (position < low - margin) & (action.translation_m < 0)
-        above = (position > high + margin) & (action.translation_m > 0)
+        below = (position < low - margin) & (direction < 0)
+        above = (position > high + margin) & (direction > 0)
         if (below | above).any():
             detail = f"end effector at {position.round(4).tolist()} m leaves the box further"
             return Stop(StopReason.OUTSIDE_WORKSPACE, detail)

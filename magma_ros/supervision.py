@@ -80,6 +80,7 @@ class Supervisor:
         self._arm, self._options = arm, options
         self._filter: SafetyFilter | None = None
         self._playout: Playout | None = None
+        self._setpoint: Setpoint | None = None
         self._begun = False
         self._hold: Stop | None = None
         self._halt: Stop | None = None
@@ -186,7 +187,7 @@ class Supervisor:
         """
         self._watch_clock(now_s, steady_s)
         fault = self._halt or self._world_fault(now_s, measured) or self._hold
-        setpoint = self._play(now_s, measured, rest=fault is not None)
+        setpoint = self._setpoint = self._play(now_s, measured, rest=fault is not None)
         if self._halt is not None:
             state = MotionState.HALTED
         else:
@@ -250,7 +251,18 @@ class Supervisor:
         unknown = self._state_fault(now_s, measured)
         if unknown is not None and self._filter is not None:
             self._filter.reset()
-        return unknown
+        return unknown or self._place_fault(measured)
+
+    def _place_fault(self, measured: StampedPose | Stop) -> Stop | None:
+        """The motion under way leads further out of the workspace: an action that said so is too late to wait for."""
+        if self._filter is None or not _is_moving(self._setpoint) or not isinstance(measured, StampedPose):
+            return None
+        assert self._setpoint is not None
+        way = self._setpoint.linear_velocity_m_s
+        misplaced = self._filter.check_place(measured.pose.position_m, direction=way)
+        if misplaced is not None:
+            self.hold(misplaced)
+        return misplaced
 
     def _state_fault(self, now_s: float, measured: StampedPose | Stop) -> Stop | None:
         if isinstance(measured, Stop):

@@ -284,6 +284,17 @@ def test_outside_the_box_only_the_way_back_is_open() -> None:
     assert isinstance(world.offer(action(-0.004)), SafeAction)
 
 
+def test_a_motion_that_leads_out_of_the_box_is_stopped_between_two_actions() -> None:
+    """An arm that is measured beyond a wall while it is told to move on rests, without waiting for the next action."""
+    world = World()
+    world.drive()
+    world.arm_is_alive = False
+    pose = Pose(np.array([0.53, 0.0, 0.2]), np.array([0, 0, 0, 1.0]))
+    world.measured = StampedPose(pose, world.now_s + 0.09)
+    assert world.tick().stop is not None
+    assert StopReason.OUTSIDE_WORKSPACE is world.commands[-1].stop.reason
+
+
 def test_an_arm_that_was_moved_by_hand_starts_from_where_it_is() -> None:
     """At rest, an arm that somebody else moved is not pulled back by its next action."""
     world = World()

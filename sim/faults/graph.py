@@ -252,7 +252,7 @@ class Graph:
         elif name == "driver":
             topics = filter(None, (self.arm.topics.joint_states, pose_topic(self.arm)))
             remappings = {topic: TRUE_PREFIX + topic for topic in topics} | {"/tf": f"/{TRUE_PREFIX}tf"}
-            parameters["lag_s"] = 0.02
+            parameters["lag_s"] = 0.01
         elif name == "motion":
             parameters["autostart"] = True
         else:
