@@ -182,7 +182,7 @@ def start(folder: Path, *, checkpoint: str) -> dict[str, Child]:
     arm = ["--ros-args", "-p", f"arm:={ARM}"]
     policy = ["-p", "autostart:=true", "-p", f"checkpoint:={checkpoint}", "-p", "instruction:=to and fro"]
     commands = {
-        "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm],
+        "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm, "-p", "rate_hz:=50.0"],
         "motion": [sys.executable, "-m", "magma_ros.ros.motion_node", *arm, "-p", "autostart:=true"],
         "policy": [*own, "--role", "policy", *arm, *policy],
         "camera": [*own, "--role", "camera"],

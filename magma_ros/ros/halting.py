@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -16,19 +17,26 @@ from magma_ros.types import Stop, StopReason
 class Halting:
     """Served in every lifecycle state: a halt of an inactive node holds when it is activated."""
 
-    def __init__(self, node: Node, supervisor: Supervisor, *, present_cause: Callable[[], str]) -> None:
-        """Halt and reset `supervisor`; `present_cause` says why a reset makes no sense yet, empty when it does."""
-        self._supervisor, self._present_cause = supervisor, present_cause
+    def __init__(
+        self,
+        node: Node,
+        supervisor: Supervisor,
+        *,
+        lock: AbstractContextManager[object],
+        present_cause: Callable[[], str],
+    ) -> None:
+        """Halt and reset `supervisor`, holding `lock`; `present_cause` says why a reset makes no sense yet."""
+        self._supervisor, self._lock, self._present_cause = supervisor, lock, present_cause
         EMERGENCY_STOP.subscribe(node, self._on_topic)
         node.create_service(Trigger, HALT.name, self._on_halt)
         node.create_service(Trigger, RESET_HALT.name, self._on_reset)
 
     def _on_topic(self, message: Bool) -> None:
         if message.data:
-            self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "true on the topic emergency_stop"))
+            self._halt("true on the topic emergency_stop")
 
     def _on_halt(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, "the service emergency_stop was called"))
+        self._halt("the service emergency_stop was called")
         response.success = True
         return response
 
@@ -36,5 +44,10 @@ class Halting:
         response.message = self._present_cause()
         response.success = not response.message
         if response.success:
-            self._supervisor.reset()
+            with self._lock:
+                self._supervisor.reset()
         return response
+
+    def _halt(self, why: str) -> None:
+        with self._lock:
+            self._supervisor.halt(Stop(StopReason.EMERGENCY_STOP, why))

@@ -8,6 +8,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle.node import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -64,25 +66,44 @@ class Topic:
 
     def publisher(self, node: Node) -> Any:
         """A publisher on `node` with the offered quality of service, or what its parameters `qos_overrides` say."""
-        overridable = QoSOverridingOptions.with_default_policies()
-        return node.create_publisher(
-            self.message, self.name, self.offered.profile(), qos_overriding_options=overridable
-        )
+        return node.create_publisher(self.message, self.name, self.offered.profile(), **_publishing())
 
     def managed_publisher(self, node: LifecycleNode) -> Any:
         """The same, silent unless `node` is active."""
-        overridable = QoSOverridingOptions.with_default_policies()
-        return node.create_lifecycle_publisher(
-            self.message, self.name, self.offered.profile(), qos_overriding_options=overridable
+        return node.create_lifecycle_publisher(self.message, self.name, self.offered.profile(), **_publishing())
+
+    def subscribe(
+        self,
+        node: Node,
+        callback: Callable[[Any], None],
+        *,
+        raw: bool = False,
+        callback_group: CallbackGroup | None = None,
+    ) -> Any:
+        """Let `callback` have every message, as bytes if `raw`; the quality of service may be overridden too.
+
+        A reader that asks for nothing is compatible with every writer, and is not told when one is not: each such
+        watch costs the executor time at every wake-up, for nothing.
+        """
+        events = SubscriptionEventCallbacks(use_default_callbacks=self.requested.reliable)
+        return node.create_subscription(
+            self.message,
+            self.name,
+            callback,
+            self.requested.profile(),
+            raw=raw,
+            callback_group=callback_group,
+            event_callbacks=events,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    def subscribe(self, node: Node, callback: Callable[[Any], None], *, raw: bool = False) -> Any:
-        """Let `callback` have every message, as bytes if `raw`; the quality of service may be overridden too."""
-        overridable = QoSOverridingOptions.with_default_policies()
-        profile = self.requested.profile()
-        return node.create_subscription(
-            self.message, self.name, callback, profile, raw=raw, qos_overriding_options=overridable
-        )
+
+def _publishing() -> dict[str, Any]:
+    """Overridable, and without a watch for incompatible readers: those are told themselves."""
+    return {
+        "event_callbacks": PublisherEventCallbacks(use_default_callbacks=False),
+        "qos_overriding_options": QoSOverridingOptions.with_default_policies(),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from magma_ros.errors import ArmConfigError, InvalidInputError, TransformError
 from magma_ros.geometry import compose_poses
 from magma_ros.ros.conversions import GripperJoint, pose_from_message, positions_from_message, seconds
 from magma_ros.ros.interface import EE_POSE, JOINTS, Qos, Topic
+from magma_ros.ros.polling import PolledSubscription
 from magma_ros.safety import MAX_FUTURE_STAMP_S
 from magma_ros.transforms import TransformTree
 from magma_ros.types import Pose, Proprio, StampedPose, Stop, StopReason
@@ -37,7 +38,7 @@ BAD_LINK = "bad_link"
 
 
 class MeasuredState:
-    """The newest measured state of one arm; malformed messages are counted and change nothing.
+    """The newest measured state of one arm, read when asked for; malformed messages are counted and change nothing.
 
     A joint keeps its newest position whichever message brought it, so several publishers may share a topic. Freshness
     is judged by the capture stamps, per joint and per link of tf.
@@ -61,6 +62,7 @@ class MeasuredState:
         self._tree = TransformTree()
         self._located: StampedPose | Stop | None = None
         self._latest_refusal = ""
+        self._subscriptions: list[PolledSubscription] = []
         self._now_s: Callable[[], float] = lambda: float("inf")
 
     def subscribe(self, node: Node) -> None:
@@ -71,8 +73,7 @@ class MeasuredState:
         """
         clock = node.get_clock()
         self.compare_with(lambda: seconds(clock.now().to_msg()))
-        for topic, keep in self.inputs():
-            topic.subscribe(node, keep)
+        self._subscriptions = [PolledSubscription(node, topic, keep) for topic, keep in self.inputs()]
 
     def inputs(self) -> list[tuple[Topic, Callable[[Any], None]]]:
         """The topics that the arm's file names, each with what takes its messages.
@@ -130,6 +131,7 @@ class MeasuredState:
 
     def pose(self) -> StampedPose | None:
         """The newest pose of the end effector in the arm's base frame [m]; None where it is not known."""
+        self._read()
         located = self._locate()
         return None if isinstance(located, Stop) else located
 
@@ -138,6 +140,7 @@ class MeasuredState:
 
         Arm joints are in the order of the arm's file, whatever order the messages have.
         """
+        self._read()
         located = self._locate()
         if isinstance(located, Stop):
             return replace(located, detail=located.detail + self._latest_refusal)
@@ -158,6 +161,10 @@ class MeasuredState:
             gripper_opening=self._gripper.opening(positions[-1]),
             joint_positions_rad=np.array(positions[:-1]),
         )
+
+    def _read(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.read()
 
     def _locate(self) -> StampedPose | Stop:
         """Where the end effector is in the base frame; worked out once for each message about it."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import traceback
 
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from magma_ros import arms
@@ -22,6 +21,7 @@ from magma_ros.ros.motion_status import MotionReporter
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.policy_link import PolicyLink
 from magma_ros.ros.spin import run
+from magma_ros.ros.ticker import Ticker
 from magma_ros.supervision import Supervisor, SupervisorOptions
 from magma_ros.types import Proprio, SafeAction, StampedPose, Stop, StopReason
 
@@ -55,15 +55,18 @@ class MotionNode(LifecycleNode):
         self._report = MotionReporter(self, base_frame=self._arm.frames.base, dry_run=self._options.dry_run)
         self._output: MotionOutput | None = None
         self._is_active = False
+        self._lock = threading.RLock()  # of the ticker's thread and the executor's
         self._setpoints = interface.SETPOINT.publisher(self)
         self._measured.subscribe(self)
-        self._policy = PolicyLink(self, self._supervisor, now_s=self._now_s, diagnostics=self._diagnostics)
+        self._policy = PolicyLink(
+            self, self._supervisor, lock=self._lock, now_s=self._now_s, diagnostics=self._diagnostics
+        )
         interface.POLICY_ACTION.subscribe(self, self._on_action)
-        self._halting = Halting(self, self._supervisor, present_cause=self._other_cause)
-        rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
-        self._timer = self.create_timer(1.0 / rate_hz, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._halting = Halting(self, self._supervisor, lock=self._lock, present_cause=self._other_cause)
         for name in self._arm.unverified():
             self.get_logger().warning(f"arm {self._arm.name!r}: {name} was not verified, check it before the arm moves")
+        rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
+        self._ticker = Ticker(self._tick, period_s=1.0 / rate_hz)
         if parameters["autostart"] and (self.trigger_configure() != _DONE or self.trigger_activate() != _DONE):
             raise ArmConfigError("autostart: the motion node could not become active; the reason is in the log above")
 
@@ -82,8 +85,9 @@ class MotionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Command the arm from now on: at first, to rest where it is."""
-        self._supervisor.begin_afresh()
-        self._is_active = True
+        with self._lock:
+            self._supervisor.begin_afresh()
+            self._is_active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -102,23 +106,26 @@ class MotionNode(LifecycleNode):
 
     def close(self) -> None:
         """Send the last zero command, before the node is destroyed."""
-        self._timer.cancel()
+        self._ticker.close()
         self._fall_silent()
 
     def _on_action(self, message: EndEffectorDelta) -> None:
-        if not self._is_active or self._output is None:
-            return
-        now_s, stamp_s = self._now_s(), conversions.seconds(message.header.stamp)
-        action, (_, pose) = conversions.action_from_message(message), self._measure(now_s)
-        decision = self._supervisor.offer(action, stamp_s=stamp_s, now_s=now_s, measured=pose)
-        if isinstance(decision, SafeAction):
-            self._diagnostics.stage("capture to command").add(now_s - stamp_s)
-            if not self._options.dry_run:
-                self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
+        stamp_s, action = conversions.seconds(message.header.stamp), conversions.action_from_message(message)
+        with self._lock:
+            self._policy.listen()
+            if not self._is_active or self._output is None:
+                return
+            now_s = self._now_s()
+            decision = self._supervisor.offer(action, stamp_s=stamp_s, now_s=now_s, measured=self._measure(now_s)[1])
+            if isinstance(decision, SafeAction):
+                self._diagnostics.stage("capture to command").add(now_s - stamp_s)
+                if not self._options.dry_run:
+                    self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
 
     def _tick(self) -> None:
         try:
-            self._command()
+            with self._lock:
+                self._command()
         except Exception as error:  # noqa: BLE001  the node's tick: whatever failed, the arm must stop and the node must live
             self.get_logger().error(f"the tick failed, the arm is halted:\n{traceback.format_exc()}")
             self._supervisor.halt(Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500]))
@@ -126,6 +133,7 @@ class MotionNode(LifecycleNode):
                 self._output.hold(stamp=self.get_clock().now().to_msg())
 
     def _command(self) -> None:
+        self._policy.listen()
         if not self._is_active or self._output is None:
             self._report.inactive(self._supervisor)
             return
@@ -150,10 +158,11 @@ class MotionNode(LifecycleNode):
         return "" if self._output is None else self._output.second_commander()
 
     def _fall_silent(self) -> None:
-        if self._is_active and self._output is not None and not self._options.dry_run:
-            self._output.hold(stamp=self.get_clock().now().to_msg())
-        self._is_active = False
-        self._report.inactive(self._supervisor)
+        with self._lock:
+            if self._is_active and self._output is not None and not self._options.dry_run:
+                self._output.hold(stamp=self.get_clock().now().to_msg())
+            self._is_active = False
+            self._report.inactive(self._supervisor)
 
     def _measure(self, now_s: float) -> tuple[Proprio | Stop, StampedPose | Stop]:
         """The arm's state, and the pose in it with its time; both say why when they are not known."""

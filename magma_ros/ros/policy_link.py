@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from rclpy.node import Node
 from std_msgs.msg import String
@@ -12,6 +13,7 @@ from magma_ros.msg import PolicyStatus
 from magma_ros.ros.conversions import contract_from_message
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.interface import ACTION_CONTRACT, STATUS
+from magma_ros.ros.polling import PolledSubscription
 from magma_ros.supervision import Supervisor
 from magma_ros.types import Stop, StopReason
 
@@ -20,16 +22,26 @@ _REASONS = {reason.value: reason for reason in StopReason}
 
 
 class PolicyLink:
-    """Subscribe it before the actions: a hold is heard before the action that follows it."""
+    """Read it before each action and on each tick: a hold is heard before the action that follows it."""
 
     def __init__(
-        self, node: Node, supervisor: Supervisor, *, now_s: Callable[[], float], diagnostics: Diagnostics
+        self,
+        node: Node,
+        supervisor: Supervisor,
+        *,
+        lock: AbstractContextManager[object],
+        now_s: Callable[[], float],
+        diagnostics: Diagnostics,
     ) -> None:
-        """Tell `supervisor` what is heard on `node`; `now_s` is the node's clock [s]."""
-        self._supervisor, self._now_s = supervisor, now_s
+        """Tell `supervisor`, holding `lock`, what is heard on `node`; `now_s` is the node's clock [s]."""
+        self._supervisor, self._lock, self._now_s = supervisor, lock, now_s
         self._logger, self._diagnostics = node.get_logger(), diagnostics
-        STATUS.subscribe(node, self._on_status)
+        self._statuses = PolledSubscription(node, STATUS, self._on_status)
         ACTION_CONTRACT.subscribe(node, self._on_contract)
+
+    def listen(self) -> None:
+        """Hear what the policy node has said since the last time; the caller holds the lock."""
+        self._statuses.read()
 
     def _on_status(self, message: PolicyStatus) -> None:
         ended = None
@@ -45,5 +57,6 @@ class PolicyLink:
             self._diagnostics.count("refused messages", "action_contract")
             self._logger.error(f"action_contract: {error}")  # noqa: G004, TRY400  rclpy formats nothing itself
             return
-        self._supervisor.adopt(contract)
+        with self._lock:
+            self._supervisor.adopt(contract)
         self._logger.info(f"the policy's numbers mean: {contract}")  # noqa: G004  same

@@ -22,7 +22,7 @@ from magma_ros.ros.goal import Ending, Outcome
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.parameters import declare, refuse_changes, values
 from magma_ros.ros.policy_setup import LoadPolicy, build
-from magma_ros.ros.spin import run
+from magma_ros.ros.spin import keep_quick, run
 from magma_ros.ros.status import StatusReporter
 
 _HEARTBEAT_S = 0.02
@@ -76,6 +76,7 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(f"not configured:\n{traceback.format_exc()}")
             raise
         self._acting.load(setup, max_consecutive_stops=parameters["max_consecutive_stops"])
+        keep_quick()
         self._contracts.publish(conversions.contract_message(setup.contract))
         self.get_logger().info(f"loaded {setup.checkpoint}: {setup.contract}")
         self._status.loaded(setup.checkpoint, fingerprint=setup.fingerprint, frame=setup.contract.frame)

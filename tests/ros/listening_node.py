@@ -32,6 +32,7 @@ class ListeningNode(Node):
         self._heard.publish(String(data=line))
 
     def _tell(self):
+        self._measured.pose()
         for reason in self._measured.rejected:
             self._heard.publish(String(data=f"joints: {reason}"))
 
