@@ -18,5 +18,5 @@ def subpackages(folder: str) -> list[list[str]]:
 setup(
     packages=packages(),
     package_dir=ROOMS,
-    package_data={"magma_ros": ["py.typed"], "magma_ros.sim": ["bridge/assets/**/*", "faults/*.c"]},
+    package_data={"magma_ros": ["py.typed"], "magma_ros.sim": ["bridge/assets/**/*", "faults/*.c", "faults/*.xml"]},
 )

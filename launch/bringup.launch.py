@@ -88,6 +88,11 @@ ARGUMENTS = (
         choices=["debug", "info", "warn", "error", "fatal"],
         description="least severe messages that are shown",
     ),
+    DeclareLaunchArgument(
+        "motion_profile",
+        default_value=PathJoinSubstitution([SHARE, "config", "fastdds_motion.xml"]),
+        description="Fast DDS profile of the motion node: without shared memory nobody can make it wait",
+    ),
     DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="start RViz with our view"),
 )
 
@@ -114,8 +119,8 @@ def switch(name: str) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=bool)
 
 
-def ours(executable: str, **parameters: ParameterValue) -> Node:
-    """One of our nodes, named as its executable."""
+def ours(executable: str, *, profile: LaunchConfiguration | None = None, **parameters: ParameterValue) -> Node:
+    """One of our nodes, named as its executable; `profile` is a Fast DDS profile of its own."""
     return Node(
         package="magma_ros",
         executable=executable,
@@ -126,6 +131,7 @@ def ours(executable: str, **parameters: ParameterValue) -> Node:
             {"arm": text("arm"), "use_sim_time": switch("use_sim_time"), **parameters},
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        additional_env={} if profile is None else {"FASTRTPS_DEFAULT_PROFILES_FILE": profile},
         output="screen",
     )
 
@@ -145,6 +151,7 @@ def generate_launch_description() -> LaunchDescription:
     )
     motion = ours(
         "motion_node",
+        profile=LaunchConfiguration("motion_profile"),
         dry_run=switch("dry_run"),
         speed_scale=ParameterValue(LaunchConfiguration("speed_scale"), value_type=float),
         autostart=switch("autostart"),

@@ -128,7 +128,7 @@ class SafetyFilter:
         """
         verdict = (
             self.check_age(stamp_s, now_s)
-            or self._check_action(action)
+            or self.check_action(action)
             or self._check_entropy(entropy_nats)
             or self.check_place(ee_position_m, direction=action.translation_m)
         )
@@ -141,7 +141,8 @@ class SafetyFilter:
         self.reset()
         return verdict
 
-    def _check_action(self, action: Action) -> Stop | None:
+    def check_action(self, action: Action) -> Stop | None:
+        """Why `action` is none of the contract's, wherever the arm is; None when it is one."""
         values = action.to_array()
         if not np.isfinite(values).all():
             return Stop(StopReason.NON_FINITE, f"action {values.tolist()}")

@@ -201,9 +201,9 @@ class Supervisor:
             return self._halt
         if self._filter is None or self._playout is None:
             return Stop(StopReason.POLICY_FAILED, "the policy has not said what its numbers mean (action_contract)")
-        unknown = self._state_fault(now_s, measured)
-        if unknown is not None:
-            return unknown
+        fault = self._filter.check_action(action) or self._state_fault(now_s, measured)
+        if fault is not None:
+            return fault
         assert isinstance(measured, StampedPose)
         soonest_s = self._taken_s + _SOONEST_SHARE * self._playout.control_period_s
         if self._taken_s <= now_s < soonest_s or stamp_s <= self._newest_stamp_s:

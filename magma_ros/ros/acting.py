@@ -42,7 +42,7 @@ class Acting:
         self.instructions = InstructionServer(node, refusal=refusal, now_s=self._now_s, on_change=self._on_assignment)
         self._setup: Setup | None = None
         self._worker: InferenceWorker | None = None
-        self._last_step_s = self._seen_s = 0.0
+        self._last_step_s = self._seen_s = self._held_s = 0.0
 
     @property
     def is_loaded(self) -> bool:
@@ -73,7 +73,7 @@ class Acting:
         self._diagnostics.rate(camera).tick(self._now_s())
         seen = setup.observer.observe(camera, message, instruction=assignment.instruction)
         if isinstance(seen, Observation):
-            self._seen_s = seen.stamp_s
+            self._seen_s = min(seen.stamp_s, self._now_s())
             self._diagnostics.stage("capture to callback").add(self._now_s() - seen.stamp_s)
             if setup.pacer.is_due(seen.stamp_s):
                 stamp = conversions.time_message(seen.stamp_s)
@@ -99,6 +99,9 @@ class Acting:
             assignment, setup = self.instructions.current, self._setup
             if assignment is None or setup is None or assignment.epoch != answer.job.epoch:
                 self._diagnostics.count("dropped answers", "of an ended assignment")
+                continue
+            if answer.job.received_s < self._held_s:
+                self._diagnostics.count("dropped answers", "to a picture from before the hold")
                 continue
             self._status.answered(answer, observation_age_s=self._age_s(answer))
             self._step(answer.if_fresh(age_s=self._age_s(answer), max_age_s=setup.max_observation_age_s), answer)
@@ -130,6 +133,7 @@ class Acting:
     def _hold(self, stop: Stop) -> None:
         """Bring the arm to rest at once; steps are counted at the control rate all the same."""
         assert self._setup is not None
+        self._held_s = time.perf_counter()
         if self._now_s() - self._last_step_s >= self._setup.contract.control_period_s:
             self._step(stop)
         elif self.instructions.current is not None:

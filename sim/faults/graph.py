@@ -23,7 +23,7 @@ from magma_ros.sim.faults.settings import INSTRUCTION, RunFiles, pose_topic
 from magma_ros.sim.faults.state_process import TRUE_PREFIX
 from magma_ros.sim.faults.switch import Switch
 from magma_ros.sim.faults.witness import Witness
-from magma_ros.sim.processes import Child, graph_environment, shared_file
+from magma_ros.sim.processes import Child, graph_environment
 
 READY_S = 40.0
 """Longest wait for a graph to move the arm [s]; on two busy cores its processes take some seconds to start."""
@@ -36,7 +36,7 @@ _HOST = "127.0.0.1"
 def environment() -> dict[str, str]:
     """What this process and its children need before the first graph: a domain of its own, UDP on loopback alone."""
     return graph_environment() | {
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_file("config/fastdds_udp.xml")),
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(Path(__file__).with_name("udp_on_loopback.xml")),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
     }
 

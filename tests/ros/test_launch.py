@@ -1,6 +1,7 @@
 """The launch files, performed with a small stand-in where ROS 2's own launch is not installed."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ ARGUMENTS = {
     BRINGUP: {
         *("arm", "checkpoint", "remote", "camera", "image_transport", "instruction", "device", "dtype", "quantization"),
         *("embodiment", "dry_run", "speed_scale", "namespace", "use_sim_time", "params_file", "autostart", "log_level"),
-        "rviz",
+        *("motion_profile", "rviz"),
     },
     RECORD: {"arm", "camera", "image_transport", "output", "min_free_gib", "namespace", "use_sim_time", "log_level"},
 }
@@ -139,6 +140,16 @@ def test_what_the_user_set_for_the_transport_stays(stand_in, monkeypatch):
     assert theirs["FASTRTPS_DEFAULT_PROFILES_FILE"] == "/mine.xml"
 
 
+def test_the_motion_node_has_a_transport_without_shared_memory(stand_in):
+    """Its Fast DDS profile is its own, names UDP alone, and may be replaced."""
+    nodes = {node["name"]: node for node in stand_in.perform(BRINGUP, share=ROOT, arm="sim").nodes}
+    profile = Path(nodes["motion_node"]["environment"]["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text()
+    assert ["UDPv4"] == re.findall("<type>(.*)</type>", profile)
+    assert {} == nodes["policy_node"]["environment"]
+    nodes = stand_in.perform(BRINGUP, share=ROOT, arm="sim", motion_profile="/mine.xml").nodes
+    assert "/mine.xml" == nodes[1]["environment"]["FASTRTPS_DEFAULT_PROFILES_FILE"]
+
+
 def test_the_demo_starts_all_nodes_with_the_shipped_checkpoint(stand_in):
     """demo.launch.py starts the simulated arm and its bring-up, and ends with the arm."""
     context = stand_in.perform(DEMO, share=ROOT)
@@ -165,14 +176,14 @@ def test_two_arms_run_in_one_graph_and_end_with_sigint(stand_in, peer):
             peer.start_with(
                 f"{side}_{node['name']}",
                 [*programs[node["executable"]], *stand_in.arguments_of(node, folder)],
-                context.environment,
+                context.environment | node["environment"],
             )
             for node in context.nodes
             if node["executable"] in programs
         ]
         commands[side] = peer.listen_in(side, "ee_delta")
-    for side in commands:
-        peer.wait(lambda side=side: len(commands[side]) >= 2, timeout_s=60, what=f"commands of the {side} arm")
+    for side, found in commands.items():
+        peer.wait(lambda found=found: len(found) >= 2, timeout_s=60, what=f"commands of the {side} arm")
     assert peer.call(Trigger, "/left/emergency_stop").success
     peer.spin(0.3)
     counts = {side: len(found) for side, found in commands.items()}

@@ -19,11 +19,12 @@ class Node:
         ros_arguments=(),
         on_exit=None,
         condition=None,
+        additional_env=None,
     ):
         assert output == "screen"
         self.package, self.executable, self.name, self.namespace = package, executable, name, namespace
         self.parameters, self.arguments, self.condition = parameters, arguments, condition
-        self.ros_arguments, self.on_exit = ros_arguments, on_exit
+        self.ros_arguments, self.on_exit, self.additional_env = ros_arguments, on_exit, additional_env or {}
 
     def execute(self, context):
         if self.condition is not None and not self.condition.evaluate(context):
@@ -41,6 +42,7 @@ class Node:
                 "parameters": own,
                 "arguments": [resolve(part, context) for part in self.arguments],
                 "ros_arguments": [resolve(part, context) for part in self.ros_arguments],
+                "environment": {k: resolve(v, context) for k, v in self.additional_env.items()},
                 "ends_all": self.on_exit is not None,
             }
         )
