@@ -1,6 +1,7 @@
 """The whole graph at work: a camera topic moves a simulated arm, three trials, a film and a contact sheet.
 
-Starts `arm_node`, `motion_node` and `policy_node` as processes of their own and speaks to them over DDS as any client would.
+Starts `arm_node`, `motion_node` and `policy_node` as processes of their own and speaks to them over DDS as any client
+would.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from magma_ros.msg import ActionChunk as ActionChunkMessage
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.types import ACTION_DIM, Action, ActionChunk, Pose, Proprio
 
-LATEST_STAMP_S = 2**31 - 2
+LATEST_STAMP_S = 2**31 - 1
 """The last second that every stamp can hold, in 2038 [s]."""
 
 _NANOSECONDS = 1_000_000_000

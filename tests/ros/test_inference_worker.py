@@ -46,7 +46,7 @@ def worker(gate):
 
 def job(stamp_s, instruction="move", epoch=1):
     picture = np.zeros((2, 2, 3), np.uint8)
-    return Job(Observation({"image": picture}, instruction, stamp_s), Time(sec=int(stamp_s)), epoch)
+    return Job(Observation({"image": picture}, instruction, stamp_s), Time(sec=int(stamp_s)), epoch, received_s=0.0)
 
 
 def answer_of(worker):
