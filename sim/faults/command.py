@@ -23,6 +23,7 @@ def inject_faults(
     only: tuple[str, ...] = (),
     list: bool = False,  # noqa: A002 - the flag's name
     repeat: int = 1,
+    slack_s: float = 0.0,
     json: Path | None = None,
     markdown: bool = False,
     output: Path | None = None,
@@ -33,6 +34,7 @@ def inject_faults(
         only: Names of faults; all by default.
         list: Print the faults and inject none.
         repeat: How often each is injected.
+        slack_s: Added to every limit [s], for a machine that others use too; everything else is judged as ever.
         json: File for every measurement, commit, versions and machine.
         markdown: Print the table of docs/safety.md too.
         output: Folder for the processes' logs; by default one that is deleted in the end.
@@ -51,7 +53,7 @@ def inject_faults(
     begin_s, measurements = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="magma_ros_faults_") as temporary:
         for number in range(repeat):
-            for measurement in run(chosen, folder=(output or Path(temporary)) / str(number)):
+            for measurement in run(chosen, folder=(output or Path(temporary)) / str(number), slack_s=slack_s):
                 measurements.append(measurement)
                 print(report.line(measurement), flush=True)
     if json is not None:

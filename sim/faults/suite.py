@@ -26,7 +26,11 @@ _PRESSED_S = 1.0
 
 
 def run(
-    faults: Sequence[Fault], *, folder: Path, motion: Sequence[str] = ("-m", NODES["motion"])
+    faults: Sequence[Fault],
+    *,
+    folder: Path,
+    motion: Sequence[str] = ("-m", NODES["motion"]),
+    slack_s: float = 0.0,
 ) -> Iterator[Measurement]:
     """A measurement for each fault, graph by graph; a graph that a fault has spoilt is set up anew for the next.
 
@@ -34,6 +38,7 @@ def run(
         faults: What to inject.
         folder: For the files and the logs of the processes; made where there is none.
         motion: What Python runs as the motion node.
+        slack_s: Added to every limit [s].
     """
     for kind in GraphKind:
         graph: Graph | None = None
@@ -41,7 +46,7 @@ def run(
             for fault in (fault for fault in faults if fault.graph is kind):
                 try:
                     graph = graph or Graph(kind, folder / f"{kind.value}_{fault.name}", motion=motion)
-                    measurement = _measure_moving(graph, fault)
+                    measurement = _measure_moving(graph, fault, slack_s)
                 except MagmaRosError as error:
                     measurement = Measurement(fault.name, math.inf, math.nan, problems=(str(error),))
                 yield measurement
@@ -53,23 +58,23 @@ def run(
                 graph.close()
 
 
-def _measure_moving(graph: Graph, fault: Fault) -> Measurement:
+def _measure_moving(graph: Graph, fault: Fault, slack_s: float) -> Measurement:
     """A void measurement, as on a machine too busy to keep an arm moving, is taken anew; the last one counts."""
     for _ in range(_MOST_VOID):
         graph.make_moving()
-        measurement = measure(graph, fault)
+        measurement = measure(graph, fault, slack_s=slack_s)
         if not measurement.is_void:
             break
     return measurement
 
 
-def measure(graph: Graph, fault: Fault) -> Measurement:
+def measure(graph: Graph, fault: Fault, *, slack_s: float = 0.0) -> Measurement:
     """Inject `fault` into a graph whose arm moves, and see what follows.
 
     Raises:
         MagmaRosError: it could not be injected.
     """
-    limit_s = fault.limit_s(graph.arm.command_rate_hz)
+    limit_s = fault.limit_s(graph.arm.command_rate_hz) + slack_s
     begin_s = onset_s = fault.inject(graph)
     _watch(onset_s, fault.watch_s)
     if fault.demand is Demand.BOUNDED:

