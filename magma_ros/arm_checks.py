@@ -43,6 +43,8 @@ def _limits(arm: Arm) -> Iterator[str]:
             "limits.max_step_change_m: expected at least max_translation_step_m = "
             f"{limits.max_translation_step_m} (a full step from rest must pass), got {limits.max_step_change_m}"
         )
+    if arm.watch.max_identical_pictures == 1:
+        yield "watch.max_identical_pictures: expected 0 (never) or at least 2, got 1"
     names = [camera.name for camera in arm.topics.cameras]
     if len(set(names)) != len(names):
         yield f"topics.cameras: expected different names, got {names}"

@@ -254,6 +254,7 @@ def test_what_was_not_tried_is_not_called_verified(name: str) -> None:
         ("limits.workspace.max_m", [0.5, -0.4, 0.6], "limits.workspace: expected min_m below max_m on y, got -0.3 and"),
         ("limits.table_height_m", 0.1, "limits.workspace.min_m[2]: expected at least table_height_m = 0.1, got 0.02"),
         ("limits.max_step_change_m", 0.01, "limits.max_step_change_m: expected at least max_translation_step_m"),
+        ("watch.max_identical_pictures", 1, "watch.max_identical_pictures: expected 0 (never) or at least 2, got 1"),
         ("frames.base", "", "frames.base: expected text of the form"),
         ("frames.base", "/fr3_link0", "frames.base: expected text of the form"),
         ("frames.base", "fr3_link0\n", "frames.base: expected text of the form"),
