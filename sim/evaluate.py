@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scipy.stats import binomtest
-
 from magma_ros.controller import Controller
 from magma_ros.errors import EnvError
 from magma_ros.policy import Policy
 from magma_ros.sim.env import Env
 from magma_ros.sim.rollout import RolloutResult, rollout
+from magma_ros.sim.statistics import Interval, wilson_interval
 from magma_ros.sim.suites import Suite, Task
 
 
@@ -50,12 +49,9 @@ class Evaluation:
         return self.count("success") / self.num_judged if self.num_judged else None
 
     @property
-    def wilson_interval(self) -> tuple[float, float]:
+    def wilson_interval(self) -> Interval:
         """95 % Wilson score interval of the success rate; (0, 1) when no trial was judged."""
-        if self.num_judged == 0:
-            return (0.0, 1.0)
-        interval = binomtest(self.count("success"), self.num_judged).proportion_ci(0.95, method="wilson")
-        return (float(interval.low), float(interval.high))
+        return wilson_interval(self.count("success"), self.num_judged)
 
     def summary(self) -> str:
         """One line with everything that belongs beside a success rate."""

@@ -71,6 +71,9 @@ NP_ROOMS = (
     "magma_ros.sim.kinematic_arm",
     "magma_ros.sim.suites",
     "magma_ros.sim.rollout",
+    "magma_ros.sim.statistics",
+    "magma_ros.sim.sequential",
+    "magma_ros.sim.comparison",
     "magma_ros.sim.evaluate",
     "magma_ros.sim.policies",
 )
