@@ -89,6 +89,7 @@ class InferenceWorker:
         with self._condition:
             self._job = job
             self._condition.notify()
+        time.sleep(0)  # gives Python's lock away: the caller's executor would hold it for a millisecond or two
 
     def take_answer(self) -> Answer | None:
         """The oldest answer that was not fetched yet, or None; never waits."""
