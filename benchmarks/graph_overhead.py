@@ -37,6 +37,7 @@ from magma_ros.types import ActionChunk, Observation
 ARM = "stand_in"
 WIDTH_PX, HEIGHT_PX, CAMERA_HZ = 640, 480, 30.0
 WARM_UP_S = 5.0
+HEAD_START_S = 1.0
 INFERENCE_S = 0.15
 CONTRACT = ActionContract(
     embodiment="stand_in",
@@ -58,13 +59,14 @@ STAGES = {
 
 
 class Camera(Node):
-    """Pictures of noise from the moment that somebody looks; prints how many there were."""
+    """Pictures of noise, from a while after somebody began to look; prints how many there were."""
 
     def __init__(self) -> None:
         super().__init__("camera_node")
         self._publisher = interface.CAMERA.publisher(self)
-        self._picture = np.random.default_rng(0).integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
-        self._num_shot = 0
+        self._generator = np.random.default_rng(0)
+        self._picture = self._generator.integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8)
+        self._num_shot = self._num_waited = 0
         self.create_timer(1.0 / CAMERA_HZ, self._shoot)
 
     def close(self) -> None:
@@ -74,8 +76,11 @@ class Camera(Node):
     def _shoot(self) -> None:
         if self._publisher.get_subscription_count() == 0:
             return
+        self._num_waited += 1
+        if self._num_waited < HEAD_START_S * CAMERA_HZ:  # until both sides know each other and the arm is measured
+            return
         self._num_shot += 1
-        self._picture[self._num_shot % HEIGHT_PX, 0, 0] += np.uint8(1)
+        self._picture[0] = self._generator.integers(0, 256, (WIDTH_PX, 3), dtype=np.uint8)
         stamp = self.get_clock().now().to_msg()
         self._publisher.publish(pictures.image_message(self._picture, stamp=stamp, frame_id="camera"))
 
@@ -120,9 +125,12 @@ class Listener:
     stamps_s: list[float] = field(default_factory=list)
     received_s: list[float] = field(default_factory=list)
     stages: dict[str, dict[str, str]] = field(default_factory=dict)
+    is_done: bool = False
 
     def on_command(self, message: TwistStamped) -> None:
-        """Note when it was sent and came."""
+        """Note when it was sent and came, until `is_done`: this process does not listen while it ends the others."""
+        if self.is_done:
+            return
         self.stamps_s.append(conversions.seconds(message.header.stamp))
         self.received_s.append(time.monotonic())
 
@@ -160,6 +168,7 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
         children = start(Path(folder), checkpoint=checkpoint)
         try:
             memory = listen(node, listener, children, duration_s=60.0 * minutes)
+            listener.is_done = True
         finally:
             for name in ("camera", "policy", "motion", "driver"):
                 children[name].stop()

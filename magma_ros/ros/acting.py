@@ -1,13 +1,20 @@
-"""From pictures to published actions, for the assignment under way; everything runs on the executor's thread."""
+"""From pictures to published actions, for the assignment under way.
+
+A motion is published on the thread that inferred it, at once: waking the executor for it costs a millisecond or two.
+Everything else, and all that is counted, runs on the executor's thread. Who makes the arm rest first changes what the
+other thread asks (`_wanted`), then publishes the status: so no motion follows a hold that came before it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 
+from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.goal import Ending
@@ -38,7 +45,8 @@ class Acting:
         self._status, self._diagnostics = status, diagnostics
         self._actions = interface.POLICY_ACTION.managed_publisher(node)
         self._chunks = interface.ACTION_CHUNK.managed_publisher(node)
-        self._answered = node.create_guard_condition(self._on_answers)
+        self._answered = node.create_guard_condition(self._take_answers)
+        self._answers: SimpleQueue[tuple[Answer, SafeAction | Stop, EndEffectorDelta | None]] = SimpleQueue()
         self.instructions = InstructionServer(node, refusal=refusal, now_s=self._now_s, on_change=self._on_assignment)
         self._setup: Setup | None = None
         self._worker: InferenceWorker | None = None
@@ -54,7 +62,7 @@ class Acting:
         self._setup = setup
         self.instructions.max_consecutive_stops = max_consecutive_stops
         self._worker = InferenceWorker(
-            setup.controller, now_s=self._now_s, wake=self._answered.trigger, log_error=self._logger.error
+            setup.controller, now_s=self._now_s, on_answer=self._on_answer, log_error=self._logger.error
         )
 
     def release(self) -> None:
@@ -67,7 +75,9 @@ class Acting:
 
     def see(self, camera: str, message: Image | CompressedImage) -> None:
         """A picture of `camera` came."""
-        received_s, assignment, setup = time.perf_counter(), self.instructions.current, self._setup
+        received_s = time.perf_counter()
+        self._take_answers()  # the step that they end may have been the assignment's last one
+        assignment, setup = self.instructions.current, self._setup
         if assignment is None or setup is None or self._worker is None:
             return
         self._diagnostics.rate(camera).tick(self._now_s())
@@ -94,30 +104,58 @@ class Acting:
         elif unanswered_s > self._setup.max_observation_age_s:
             self._step(Stop(StopReason.POLICY_FAILED, f"no picture was answered for {unanswered_s:.2f} s"))
 
-    def _on_answers(self) -> None:
-        while self._worker is not None and (answer := self._worker.take_answer()) is not None:
-            assignment, setup = self.instructions.current, self._setup
-            if assignment is None or setup is None or assignment.epoch != answer.job.epoch:
-                self._diagnostics.count("dropped answers", "of an ended assignment")
-                continue
-            if answer.job.received_s < self._held_s:
-                self._diagnostics.count("dropped answers", "to a picture from before the hold")
-                continue
-            self._status.answered(answer, observation_age_s=self._age_s(answer))
-            self._step(answer.if_fresh(age_s=self._age_s(answer), max_age_s=setup.max_observation_age_s), answer)
+    def _on_answer(self, answer: Answer) -> None:
+        """On the inference's thread: a motion goes out, and the executor is told what became of the answer."""
+        setup = self._setup
+        if setup is None:
+            return
+        decision = answer.if_fresh(age_s=self._age_s(answer), max_age_s=setup.max_observation_age_s)
+        action = None
+        if isinstance(decision, SafeAction):
+            action = conversions.action_message(decision.action, stamp=answer.job.stamp)
+            with self._status.lock:
+                if self._unwanted(answer):
+                    action = None
+                else:
+                    self._send(action, answer, decision)
+        self._answers.put((answer, decision, action))
+        self._answered.trigger()
 
-    def _step(self, decision: SafeAction | Stop, answer: Answer | None = None) -> None:
-        """One step was decided; the status goes out before the action, so that an earlier hold does not end it."""
+    def _send(self, action: EndEffectorDelta, answer: Answer, decision: SafeAction) -> None:
+        """The status goes out before the action, so that an earlier hold does not end it."""
+        assert self.instructions.current is not None
+        self._status.answered(answer, observation_age_s=self._age_s(answer))
+        self._status.stepped(self.instructions.current, decision)
+        self._actions.publish(action)
+        self._measure(answer)
+
+    def _take_answers(self) -> None:
+        while not self._answers.empty():
+            answer, decision, action = self._answers.get_nowait()
+            unwanted = self._unwanted(answer)
+            if not unwanted:
+                self._step(decision, answer, action)
+            elif action is None:
+                self._diagnostics.count("dropped answers", unwanted)
+
+    def _unwanted(self, answer: Answer) -> str:
+        """Why nothing may follow from an answer any more; empty where it may."""
+        assignment = self.instructions.current
+        if assignment is None or assignment.epoch != answer.job.epoch:
+            return "of an ended assignment"
+        return "to a picture from before the hold" if answer.job.received_s < self._held_s else ""
+
+    def _step(
+        self, decision: SafeAction | Stop, answer: Answer | None = None, action: EndEffectorDelta | None = None
+    ) -> None:
+        """One step was decided: a hold is reported, a motion has been; either is counted."""
         assert self._setup is not None
         assert self.instructions.current is not None
         self._last_step_s = self._now_s()
-        self._status.stepped(self.instructions.current, decision)
-        action = None
-        if answer is not None and isinstance(decision, SafeAction):
-            action = conversions.action_message(decision.action, stamp=answer.job.stamp)
-            self._actions.publish(action)
-            self._measure(answer)
-        elif isinstance(decision, Stop):
+        if isinstance(decision, Stop):
+            if answer is not None:
+                self._status.answered(answer, observation_age_s=self._age_s(answer))
+            self._status.stepped(self.instructions.current, decision)
             self._diagnostics.count("held steps", decision.reason.value)
         if answer is not None and answer.chunk is not None:
             contract = self._setup.contract

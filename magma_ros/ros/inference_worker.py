@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from builtin_interfaces.msg import Time
 
@@ -56,7 +55,7 @@ class Answer:
 
 
 class InferenceWorker:
-    """Ticks the controller on a thread of its own, on the newest job only; answers are fetched by the executor.
+    """Ticks the controller on a thread of its own, on the newest job only, and hands each answer over there.
 
     A job that waits while a tick decides to move is dropped: its picture was taken before that motion, so acting on it
     would make the same motion twice. A policy that is slower than its control period thus acts less often, not wrongly.
@@ -67,20 +66,19 @@ class InferenceWorker:
         controller: Controller,
         *,
         now_s: Callable[[], float],
-        wake: Callable[[], None],
+        on_answer: Callable[[Answer], None],
         log_error: Callable[[str], object],
     ) -> None:
         """Start the thread.
 
-        `now_s` reads the node's clock and `wake` tells the executor that an answer waits; both run on the thread.
+        `now_s` reads the node's clock and `on_answer` gets each answer and must not raise; both run on the thread.
         """
         self._controller = controller
-        self._now_s, self._wake, self._log_error = now_s, wake, log_error
+        self._now_s, self._on_answer, self._log_error = now_s, on_answer, log_error
         self._condition = threading.Condition()
         self._job: Job | None = None
         self._closing = False
         self._epoch: int | None = None
-        self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
@@ -90,10 +88,6 @@ class InferenceWorker:
             self._job = job
             self._condition.notify()
         time.sleep(0)  # gives Python's lock away: the caller's executor would hold it for a millisecond or two
-
-    def take_answer(self) -> Answer | None:
-        """The oldest answer that was not fetched yet, or None; never waits."""
-        return None if self._answers.empty() else self._answers.get_nowait()
 
     def close(self, *, timeout_s: float = 5.0) -> bool:
         """End the thread after the tick under way; False when it did not end within `timeout_s`."""
@@ -108,8 +102,7 @@ class InferenceWorker:
             answer = self._tick(job)
             if isinstance(answer.decision, SafeAction):
                 self._forget_job_of(job.epoch)
-            self._answers.put(answer)
-            self._wake()
+            self._on_answer(answer)
 
     def _forget_job_of(self, epoch: int) -> None:
         with self._condition:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from rclpy.node import Node
 
@@ -19,11 +21,13 @@ class StatusReporter:
         frame, checkpoint, fingerprint: Of the loaded checkpoint; empty while none is loaded.
         inference_s, observation_age_s: Of the latest tick [s]; 0 before the first one of an assignment.
         entropy_nats: Mean over the latest action's tokens [nat]; 0 when not known.
+        lock: Held while a status is published; whoever holds it publishes an action with nothing in between.
     """
 
     def __init__(self, node: Node) -> None:
         self.frame = self.checkpoint = self.fingerprint = ""
         self.inference_s = self.observation_age_s = self.entropy_nats = 0.0
+        self.lock = threading.RLock()
         self._clock = node.get_clock()
         self._publisher = STATUS.publisher(node)
         self._latest = PolicyStatus()
@@ -79,16 +83,18 @@ class StatusReporter:
 
     def repeat(self) -> None:
         """The latest report once more, as a sign of life."""
-        self._publish(self._latest)
+        with self.lock:
+            self._publish(self._latest)
 
     def _publish(self, status: PolicyStatus) -> None:
-        status.header.stamp = self._clock.now().to_msg()
-        status.header.frame_id = self.frame
-        status.checkpoint, status.fingerprint = self.checkpoint, self.fingerprint
-        status.inference_s, status.observation_age_s = self.inference_s, self.observation_age_s
-        status.entropy_nats = self.entropy_nats
-        self._latest = status
-        self._publisher.publish(status)
+        with self.lock:
+            status.header.stamp = self._clock.now().to_msg()
+            status.header.frame_id = self.frame
+            status.checkpoint, status.fingerprint = self.checkpoint, self.fingerprint
+            status.inference_s, status.observation_age_s = self.inference_s, self.observation_age_s
+            status.entropy_nats = self.entropy_nats
+            self._latest = status
+            self._publisher.publish(status)
 
 
 def _about(assignment: Assignment, status: PolicyStatus) -> PolicyStatus:

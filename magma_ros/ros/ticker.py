@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 
@@ -14,7 +16,7 @@ class Ticker:
     """
 
     def __init__(self, tick: Callable[[], None], *, period_s: float) -> None:
-        """Begin to call `tick`, which must not raise, every `period_s` [s]."""
+        """Begin to call `tick` every `period_s` [s]; when it raises, this process is asked to end (SIGTERM)."""
         self._tick, self._period_s = tick, period_s
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
@@ -28,5 +30,10 @@ class Ticker:
     def _run(self) -> None:
         due_s = time.monotonic()
         while not self._closing.wait(max(0.0, due_s - time.monotonic())):
-            self._tick()
+            try:
+                self._tick()
+            except BaseException:  # without its ticks, a node that lived on would only look alive
+                traceback.print_exc()
+                signal.raise_signal(signal.SIGTERM)
+                return
             due_s = max(due_s + self._period_s, time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import sys
@@ -195,11 +196,15 @@ class Graph:
         while not self._moves(within_s=1.5):
             if self.ended() or time.monotonic() > end_s:
                 raise EnvError(f"the arm was not told to move within {timeout_s:.0f} s: {self._state()}")
-            if self.witness.motion is not None and self.witness.motion.state == self.witness.motion.HALTED:
-                self.witness.reset_halt()
-            policy = self.witness.policy
-            if policy is not None and policy.state != PolicyStatus.UNCONFIGURED and not policy.instruction:
-                self.witness.instruct(INSTRUCTION)
+            with contextlib.suppress(EnvError):  # whoever got no answer asks again
+                self._ask_to_move()
+
+    def _ask_to_move(self) -> None:
+        if self.witness.motion is not None and self.witness.motion.state == self.witness.motion.HALTED:
+            self.witness.reset_halt()
+        policy = self.witness.policy
+        if policy is not None and policy.state != PolicyStatus.UNCONFIGURED and not policy.instruction:
+            self.witness.instruct(INSTRUCTION)
 
     def make_rest(self) -> None:
         """Take the instruction away, and wait until the arm is told to rest."""

@@ -25,7 +25,7 @@ from magma_ros.sim.faults.measuring import Position, Report, Sample
 from magma_ros.sim.faults.settings import pose_topic
 from magma_ros.srv import SetInstruction
 
-ANSWER_S = 20.0
+ANSWER_S = 8.0
 """Longest wait for the answer of a service [s]; where datagrams are lost, DDS asks for them again every 3 s."""
 
 _CLOCK_PERIOD_S = 0.005
@@ -99,17 +99,25 @@ class Witness:
         Raises:
             EnvError: none came in time.
         """
-        if name not in self._services:
-            self._services[name] = self.node.create_client(service, name)
-        client = self._services[name]
+        client = self.client(service, name)
         answered = threading.Event()
-        if not client.wait_for_service(timeout_sec=ANSWER_S):
-            raise EnvError(f"service {name}: expected it on the graph within {ANSWER_S} s, it is not there")
         future = client.call_async(service.Request(**fields))
         future.add_done_callback(lambda _: answered.set())
         if not answered.wait(ANSWER_S):
             raise EnvError(f"service {name}: expected an answer within {ANSWER_S} s, got none")
         return future.result()
+
+    def client(self, service: Any, name: str) -> Any:
+        """What calls a service, which is known to be there.
+
+        Raises:
+            EnvError: it is not there in time.
+        """
+        if name not in self._services:
+            self._services[name] = self.node.create_client(service, name)
+        if not self._services[name].wait_for_service(timeout_sec=ANSWER_S):
+            raise EnvError(f"service {name}: expected it on the graph within {ANSWER_S} s, it is not there")
+        return self._services[name]
 
     def publish_clock(self) -> None:
         """The simulated time, now."""

@@ -1,5 +1,5 @@
+import queue
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -38,7 +38,9 @@ def gate():
 
 @pytest.fixture
 def worker(gate):
-    made = InferenceWorker(gate, now_s=lambda: 0.0, wake=lambda: None, log_error=lambda text: None)
+    answers = queue.Queue()
+    made = InferenceWorker(gate, now_s=lambda: 0.0, on_answer=answers.put, log_error=lambda text: None)
+    made.answers = answers
     yield made
     gate.go.release(100)
     assert made.close()
@@ -50,11 +52,7 @@ def job(stamp_s, instruction="move", epoch=1):
 
 
 def answer_of(worker):
-    end = time.monotonic() + 5
-    while (answer := worker.take_answer()) is None:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    return answer
+    return worker.answers.get(timeout=5)
 
 
 def test_a_picture_from_before_a_motion_is_dropped(gate, worker):

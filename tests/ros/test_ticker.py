@@ -1,5 +1,8 @@
 """A steady beat on a thread of its own."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -41,3 +44,18 @@ def test_a_late_tick_is_not_made_up_for():
     assert sixth.wait(10)
     ticker.close()
     assert times_s[5] - times_s[1] >= 0.15
+
+
+def test_a_tick_that_fails_ends_the_process():
+    """A node whose ticks have ended must not go on looking alive: its process is terminated, and says why."""
+    child = subprocess.run([sys.executable, "-c", _FAILS], check=False, capture_output=True, text=True, timeout=60)
+    assert child.returncode == -signal.SIGTERM
+    assert "ZeroDivisionError" in child.stderr
+
+
+_FAILS = """
+import time
+from magma_ros.ros.ticker import Ticker
+Ticker(lambda: 1 / 0, period_s=0.01)
+time.sleep(60)
+"""
