@@ -1,4 +1,4 @@
-"""The `Env` protocol: Gymnasium's five-tuple, typed with our observation, action and contract."""
+"""What simulators and their scripted experts look like: Gymnasium's five-tuple, typed with our observation and action."""
 
 from __future__ import annotations
 
@@ -36,4 +36,24 @@ class Env(Protocol):
 
     def close(self) -> None:
         """Release the renderer and the physics; the environment is not used again."""
+        ...
+
+
+class RecordableEnv(Env, Protocol):
+    """An environment whose states can be kept, so that a trial is rolled out without pictures and drawn afterwards."""
+
+    def get_state(self) -> Any:
+        """Everything that picture and physics depend on now; small, and it pickles."""
+        ...
+
+    def set_state(self, state: Any) -> Observation:
+        """Go to a state that `get_state` gave in an environment of the same task; what is seen there."""
+        ...
+
+
+class Expert(Protocol):
+    """A script that reads the state of the world; the same state gives the same action."""
+
+    def act(self) -> Action:
+        """What it would do now."""
         ...

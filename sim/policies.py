@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from magma_ros.contract import ActionContract
@@ -11,18 +9,10 @@ from magma_ros.errors import ContractError, EnvError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
 from magma_ros.policy import Policy
-from magma_ros.sim.env import Env
+from magma_ros.sim.env import Env, Expert
 from magma_ros.types import Action, ActionChunk, Observation
 
 _NO_TOKENS = np.empty((0, 7), dtype=np.int64)
-
-
-class Expert(Protocol):
-    """A script that reads the state of the world."""
-
-    def act(self) -> Action:
-        """What it would do now."""
-        ...
 
 
 class ExpertPolicy:
