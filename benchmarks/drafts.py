@@ -20,7 +20,7 @@ from magma_ros.model.decoding import NextGuess, guess_from_pass
 from magma_ros.pipeline import Pipeline
 from magma_ros.policy import ModelPolicy
 from magma_ros.sampling import Sampling
-from magma_ros.sim.evaluate import make_env
+from magma_ros.sim.envs import make_env
 from magma_ros.sim.rollout import rollout
 from magma_ros.sim.suites import BRIDGE
 from magma_ros.types import ActionPrediction, ModelInput

@@ -18,7 +18,8 @@ from magma_ros.errors import EnvError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import fingerprint_of, open_policy
 from magma_ros.policy import Policy
-from magma_ros.sim.evaluate import Evaluation, evaluate, make_env
+from magma_ros.sim.envs import make_env
+from magma_ros.sim.evaluate import Evaluation, evaluate
 from magma_ros.sim.policies import load_policy
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.rollout import RolloutResult

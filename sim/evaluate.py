@@ -84,23 +84,6 @@ class Evaluation:
         }
 
 
-def make_env(suite: Suite, task: Task) -> Env:
-    """A new environment for `task`.
-
-    Raises:
-        EnvError: the environment does not follow the protocol of the suite.
-    """
-    from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo, which np users may lack
-
-    env = BridgeEnv(task.name)
-    asked = (task.instruction, suite.control_rate_hz)
-    offered = (env.instruction, env.contract.control_rate_hz)
-    if asked != offered:
-        env.close()
-        raise EnvError(f"{suite.name}/{task.name}: the protocol says {asked}, the environment {offered}")
-    return env
-
-
 def evaluate(
     env: Env,
     policy: Policy,

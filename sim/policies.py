@@ -12,6 +12,9 @@ from magma_ros.policy import Policy
 from magma_ros.sim.env import Env, Expert
 from magma_ros.types import Action, ActionChunk, Observation
 
+SCRIPTED = ("expert", "random", "noop")
+"""Policies without a network: each acts for one environment, and is made anew for each trial."""
+
 _NO_TOKENS = np.empty((0, 7), dtype=np.int64)
 
 
@@ -89,6 +92,11 @@ class NoopPolicy:
         """Nothing to release."""
 
 
+def needs_pictures(name: str) -> bool:
+    """Whether the policy called `name` looks at pictures; the scripted ones do not."""
+    return name not in SCRIPTED
+
+
 def load_policy(name: str, env: Env, *, seed: int = 0, options: LoadOptions | None = None) -> Policy:
     """The policy called `name`: `expert`, `random`, `noop`, or what `policies.open_policy` knows.
 
@@ -108,7 +116,7 @@ def load_policy(name: str, env: Env, *, seed: int = 0, options: LoadOptions | No
     if name == "noop":
         return NoopPolicy(env.contract)
     if name == "expert":
-        return ExpertPolicy(_expert(env), env.contract)
+        return ExpertPolicy(expert_for(env), env.contract)
     policy = open_policy(name, options or LoadOptions())
     try:
         env.contract.require_same_motion(policy.contract, who=f"policy {name}")
@@ -118,7 +126,12 @@ def load_policy(name: str, env: Env, *, seed: int = 0, options: LoadOptions | No
     return policy
 
 
-def _expert(env: Env) -> Expert:
+def expert_for(env: Env) -> Expert:
+    """The scripted expert of the task in `env`.
+
+    Raises:
+        EnvError: there is none.
+    """
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo
     from magma_ros.sim.experts import CarrotExpert  # noqa: PLC0415 - same
 

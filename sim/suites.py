@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from magma_ros.errors import EnvError
 from magma_ros.safety import SafetyLimits
+
+
+Simulator = Literal["bridge", "libero"]
+Look = Literal["matching", "variants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +40,19 @@ class Suite:
 
     Attributes:
         name: On command lines and in reports.
+        simulator: What its tasks run in.
         control_rate_hz: Policy steps per simulated second [Hz].
         limits: What the arm may be told in one step.
         tasks: Its goals.
+        look: The scenes as they are, or with light, table, camera and objects drawn from each trial's seed.
     """
 
     name: str
+    simulator: Simulator
     control_rate_hz: float
     limits: SafetyLimits
     tasks: tuple[Task, ...]
+    look: Look = "matching"
 
     def task(self, name: str) -> Task:
         """The task called `name`.
@@ -71,6 +80,7 @@ BRIDGE_LIMITS = SafetyLimits(
 
 BRIDGE = Suite(
     name="bridge",
+    simulator="bridge",
     control_rate_hz=5.0,
     limits=BRIDGE_LIMITS,
     tasks=(

@@ -11,7 +11,8 @@ from magma_ros.checkpoint import load_model, load_policy
 from magma_ros.controller import Controller
 from magma_ros.pipeline import Pipeline
 from magma_ros.policy import ModelPolicy
-from magma_ros.sim.evaluate import evaluate, make_env
+from magma_ros.sim.envs import make_env
+from magma_ros.sim.evaluate import evaluate
 from magma_ros.sim.rollout import rollout
 from magma_ros.sim.suites import BRIDGE
 

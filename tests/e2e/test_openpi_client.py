@@ -10,7 +10,7 @@ from openpi_client import image_tools
 from openpi_client.websocket_client_policy import WebsocketClientPolicy
 
 from magma_ros.checkpoint import load_policy
-from magma_ros.sim.evaluate import make_env
+from magma_ros.sim.envs import make_env
 from magma_ros.sim.suites import BRIDGE
 from magma_ros.types import Action
 from tests.remote.serving import serving

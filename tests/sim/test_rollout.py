@@ -9,6 +9,7 @@ import numpy as np
 from magma_ros.controller import Controller
 from magma_ros.errors import PolicyError
 from magma_ros.policy import Policy
+from magma_ros.sim.latency import UniformLatency
 from magma_ros.sim.rollout import RolloutResult, rollout
 from magma_ros.types import Stop
 from tests.examples import LIMITS, ScriptedPolicy, make_action, make_chunk
@@ -126,3 +127,73 @@ def test_the_same_seed_gives_the_same_result() -> None:
     """A trial repeats exactly."""
     env = ToyEnv()
     assert run(env, ReachPolicy(env)) == run(env, ReachPolicy(env))
+
+
+def steps(*millimetres: float) -> ScriptedPolicy:
+    """Steps along x, one for each time that it is asked."""
+    return ScriptedPolicy(*(make_chunk([make_action(mm / 1000).to_array().tolist()]) for mm in millimetres))
+
+
+def commanded_mm(env: ToyEnv) -> list[float]:
+    return [round(1000 * float(action.translation_m[0]), 6) for action in env.actions]
+
+
+def test_a_policy_that_takes_no_time_acts_as_if_the_world_waited() -> None:
+    """A recorded policy with zero delay equals the synchronous trial, step for step."""
+    recorder = ToyEnv()
+    run(recorder, ReachPolicy(recorder))
+    recorded = [make_chunk([action.to_array().tolist()]) for action in recorder.actions]
+    waits, delayed, seen = ToyEnv(), ToyEnv(), []
+    result = run(waits, ScriptedPolicy(*recorded), on_step=lambda o, d: seen.append((o.stamp_s, d)))
+    again = run(
+        delayed,
+        ScriptedPolicy(*recorded),
+        latency=UniformLatency(0.0, 0.0),
+        on_step=lambda o, d: seen.append((o.stamp_s, d)),
+    )
+    assert (result, commanded_mm(waits)) == (again, commanded_mm(delayed))
+    assert [stamp_s for stamp_s, _ in seen[:10]] == [stamp_s for stamp_s, _ in seen[10:]]
+    assert result.num_inferences == 10
+
+
+def test_a_thought_within_a_period_delays_every_action_by_one_step() -> None:
+    """The rate stays: each action comes a step after its picture, and the first step holds."""
+    env = ToyEnv()
+    result = run(env, steps(1, 2, 3, 4), step_budget=4, latency=UniformLatency(0.06, 0.06))
+    assert commanded_mm(env) == [0.0, 1.0, 2.0, 3.0]
+    assert (result.num_inferences, result.num_stops) == (4, 0)
+
+
+def test_a_thought_of_two_periods_halves_the_rate() -> None:
+    """The world goes on, at rest, while the policy thinks; the next thought begins as the action does."""
+    env = ToyEnv()
+    result = run(env, steps(1, 2, 3, 4), step_budget=7, latency=UniformLatency(0.3, 0.3))
+    assert commanded_mm(env) == [0.0, 0.0, 1.0, 0.0, 2.0, 0.0, 3.0]
+    assert result.num_inferences == 4
+
+
+def test_an_answer_to_a_stale_picture_holds_the_arm() -> None:
+    """What took longer than a picture may be old is a stop, as on the robot."""
+    env = ToyEnv()
+    result = run(env, steps(1, 2, 3), step_budget=6, latency=UniformLatency(0.7, 0.7))
+    assert set(commanded_mm(env)) == {0.0}
+    assert result.stop_reasons == {"stale_observation": 1}
+
+
+def test_the_same_seed_draws_the_same_latencies() -> None:
+    """Two trials of one seed are equal under jitter."""
+    first, second = ToyEnv(), ToyEnv()
+    jitter = UniformLatency(0.0, 0.5)
+    run(first, steps(*range(1, 11)), latency=jitter)
+    run(second, steps(*range(1, 11)), latency=jitter)
+    assert commanded_mm(first) == commanded_mm(second)
+    assert 0.0 in commanded_mm(first)
+
+
+def test_the_step_of_the_success_is_the_one_from_which_on_it_stayed() -> None:
+    """It is reported for a success, and there is none for a failure that had been one."""
+    env, lost = ToyEnv(), ToyEnv()
+    result = run(env, ReachPolicy(env))
+    assert env.goal_x_m - 0.3 > 0.02 * (result.success_step - 1) - 0.01
+    assert result.success_step < 10
+    assert run(lost, ReachPolicy(lost, overshoot=True)).success_step is None

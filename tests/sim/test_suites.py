@@ -6,7 +6,7 @@ import pytest
 
 from magma_ros.errors import EnvError
 from magma_ros.safety import SafetyFilter
-from magma_ros.sim.evaluate import make_env
+from magma_ros.sim.envs import make_env
 from magma_ros.sim.policies import NoopPolicy
 from magma_ros.sim.suites import SUITES, find_suite
 from magma_ros.types import SafeAction

@@ -1,0 +1,28 @@
+"""Environments by protocol: the one place that knows which simulator a suite runs in."""
+
+from __future__ import annotations
+
+from magma_ros.errors import EnvError
+from magma_ros.sim.env import RecordableEnv
+from magma_ros.sim.suites import Suite, Task
+
+
+def make_env(suite: Suite, task: Task, *, render: bool = True) -> RecordableEnv:
+    """A new environment for `task`; without `render` it shows no pictures, needs no graphics and is several times faster.
+
+    Raises:
+        EnvError: the environment does not follow the protocol of the suite, or what it needs is not installed.
+    """
+    env = _open(task, render=render)
+    asked = (task.instruction, suite.control_rate_hz)
+    offered = (env.instruction, env.contract.control_rate_hz)
+    if asked != offered:
+        env.close()
+        raise EnvError(f"{suite.name}/{task.name}: the protocol says {asked}, the environment {offered}")
+    return env
+
+
+def _open(task: Task, *, render: bool) -> RecordableEnv:
+    from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo, which np users may lack
+
+    return BridgeEnv(task.name, render=render)
