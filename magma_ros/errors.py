@@ -91,3 +91,7 @@ class EpisodeError(MagmaRosError):
 
 class EnvError(MagmaRosError):
     """A simulated environment that was used out of order or cannot be built."""
+
+
+class SweepError(MagmaRosError):
+    """Trials that cannot be run or read as asked: a folder in use or of another sweep, a damaged or doubled record."""

@@ -118,6 +118,10 @@ class Observation:
         images = {name: frozen_image(image, name=f"image {name!r}") for name, image in self.images.items()}
         object.__setattr__(self, "images", MappingProxyType(images))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It pickles, which a read-only mapping alone does not."""
+        return type(self), (dict(self.images), self.instruction, self.stamp_s, self.proprio)
+
 
 @dataclass(frozen=True, slots=True)
 class Action:

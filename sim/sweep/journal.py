@@ -1,0 +1,233 @@
+"""The folder of a sweep: what was asked, and a line for each finished trial that outlives the process and the power.
+
+`sweep.json` is there whole before the first trial. `trials.jsonl` grows by one line per trial, on the disk before the
+trial counts; only its last line can be torn, and then that trial is run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from magma_ros.errors import SweepError
+from magma_ros.json_files import read_object
+from magma_ros.sim.rollout import RolloutResult
+from magma_ros.sim.sweep.plan import SweepSpec, Trial, TrialRecord
+
+FORMAT = 1
+SPEC_NAME, TRIALS_NAME = "sweep.json", "trials.jsonl"
+_UNFINISHED = ".unfinished"
+_BESIDE_THE_RESULT = ("wall_s", "worker", "started_at", "num_passes")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRecord:
+    """A sweep as far as it has come; the trials in the order of their tasks and seeds."""
+
+    spec: SweepSpec
+    trials: tuple[TrialRecord, ...]
+
+
+class Journal:
+    """The trials that are finished, in memory and, with a file, on the disk."""
+
+    def __init__(self, spec: SweepSpec, trials: Mapping[Trial, TrialRecord] | None = None, *, file: int | None) -> None:
+        """Go on with `trials`; new ones are appended to `file`, a descriptor, unless that is None."""
+        self._spec, self._trials, self._file = spec, dict(trials or {}), file
+
+    @property
+    def record(self) -> SweepRecord:
+        """The sweep so far."""
+        return _in_order(self._spec, self._trials)
+
+    def append(self, record: TrialRecord) -> None:
+        """Keep a finished trial; on return it is on the disk.
+
+        Raises:
+            SweepError: this trial is finished already, or is not one of the sweep.
+        """
+        _add(self._trials, record, self._spec)
+        if self._file is not None:
+            line = memoryview(_to_line(record))
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+
+
+@contextmanager
+def open_journal(
+    folder: Path | None, spec: SweepSpec, *, resume: bool = False, retry_errors: bool = False
+) -> Iterator[Journal]:
+    """The journal of `spec` in `folder`, which no other process writes meanwhile; without a folder, in memory alone.
+
+    Args:
+        folder: Made when it is not there.
+        spec: What is asked.
+        resume: Go on with what is there, or begin if nothing is; without it, a folder with a sweep is refused.
+        retry_errors: Forget the trials that ended in an error, so that they are run again.
+
+    Raises:
+        SweepError: the folder holds something else, another sweep or damaged lines, or another process writes to it.
+    """
+    if folder is None:
+        yield Journal(spec, file=None)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone_in(folder):
+        _begin(folder, spec, resume=resume)
+        lines = _whole_lines(folder)
+        trials = _parse(lines, spec, folder)
+        if retry_errors:
+            trials = {trial: record for trial, record in trials.items() if record.result.outcome != "error"}
+            lines = b"".join(_to_line(record) for record in trials.values())
+        _write(folder / TRIALS_NAME, lines)
+        file = os.open(folder / TRIALS_NAME, os.O_WRONLY | os.O_APPEND)
+        try:
+            yield Journal(spec, trials, file=file)
+        finally:
+            os.close(file)
+
+
+def read(folder: Path) -> SweepRecord:
+    """The sweep in `folder`, also while it is running or after it was killed.
+
+    Raises:
+        SweepError: there is none, or it is damaged.
+    """
+    spec = read_spec(folder)
+    return _in_order(spec, _parse(_whole_lines(folder), spec, folder))
+
+
+def read_spec(folder: Path) -> SweepSpec:
+    """What was asked of the sweep in `folder`.
+
+    Raises:
+        SweepError: there is none, or of another format.
+    """
+    path = folder / SPEC_NAME
+    document = read_object(path, error=SweepError)
+    if document.pop("format", None) != FORMAT:
+        raise SweepError(f"{path}: expected a sweep of format {FORMAT}")
+    known = {field.name for field in fields(SweepSpec)}
+    if document.keys() != known:
+        raise SweepError(f"{path}: expected the fields {sorted(known)}, got {sorted(document)}")
+    document |= {name: tuple(document[name]) for name in ("tasks", "seeds")}
+    return SweepSpec(**document)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder that goes with the process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SweepError(f"{folder}: expected to be alone, another process is writing to this sweep") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _begin(folder: Path, spec: SweepSpec, *, resume: bool) -> None:
+    """Write `sweep.json`, or make sure that the one that is there asks for the same."""
+    present = {path.name for path in folder.iterdir()}
+    if SPEC_NAME not in present:
+        if present - {f"{SPEC_NAME}{_UNFINISHED}"}:
+            raise SweepError(f"{folder}: expected an empty folder or a sweep, got {sorted(present)[:5]}")
+        document = {"format": FORMAT, **asdict(spec)}
+        _write(folder / SPEC_NAME, f"{json.dumps(document, indent=2)}\n".encode())
+    elif resume:
+        _require_same(read_spec(folder), spec, folder)
+    else:
+        raise SweepError(f"{folder}: expected no sweep there; go on with it (--resume) or choose another folder")
+
+
+def _require_same(there: SweepSpec, asked: SweepSpec, folder: Path) -> None:
+    """Refuse another sweep, naming every difference; where it was measured (`provenance`) may differ."""
+    plain = (json.loads(json.dumps({**asdict(spec), "provenance": None})) for spec in (there, asked))
+    old, new = (_leaves(document) for document in plain)
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if differing:
+        shown = "; ".join(f"{name} {_short(old.get(name))}, asked {_short(new.get(name))}" for name in differing)
+        raise SweepError(f"{folder} holds another sweep: {shown}")
+
+
+def _leaves(value: Any, name: str = "") -> dict[str, Any]:
+    """Every value below nested objects, by its dotted name."""
+    if not (isinstance(value, dict) and value):
+        return {name: value}
+    below = [_leaves(inner, f"{name}.{key}" if name else key) for key, inner in value.items()]
+    return {key: leaf for leaves in below for key, leaf in leaves.items()}
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace the whole file or nothing, whenever the power goes."""
+    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _in_order(spec: SweepSpec, trials: Mapping[Trial, TrialRecord]) -> SweepRecord:
+    wanted = (Trial(task, seed) for task in spec.tasks for seed in spec.seeds)
+    return SweepRecord(spec, tuple(trials[trial] for trial in wanted if trial in trials))
+
+
+def _add(trials: dict[Trial, TrialRecord], record: TrialRecord, spec: SweepSpec) -> None:
+    trial = record.trial
+    if trial in trials:
+        raise SweepError(f"{trial.task}, seed {trial.seed}: expected one record of this trial, got a second one")
+    if trial.task not in spec.tasks or trial.seed not in spec.seeds:
+        raise SweepError(f"{trial.task}, seed {trial.seed}: expected a trial of the sweep")
+    trials[trial] = record
+
+
+def _to_line(record: TrialRecord) -> bytes:
+    result = asdict(record.result)
+    del result["seed"]
+    beside = {name: getattr(record, name) for name in _BESIDE_THE_RESULT}
+    return json.dumps({**asdict(record.trial), **result, **beside}).encode() + b"\n"
+
+
+def _from_line(line: bytes) -> TrialRecord:
+    document = json.loads(line)
+    trial = Trial(document.pop("task"), document.pop("seed"))
+    beside = {name: document.pop(name) for name in _BESIDE_THE_RESULT}
+    return TrialRecord(trial, RolloutResult(seed=trial.seed, **document), **beside)
+
+
+def _whole_lines(folder: Path) -> bytes:
+    """The journal without a torn last line."""
+    path = folder / TRIALS_NAME
+    text = path.read_bytes() if path.is_file() else b""
+    return text[: text.rfind(b"\n") + 1]
+
+
+def _parse(lines: bytes, spec: SweepSpec, folder: Path) -> dict[Trial, TrialRecord]:
+    trials: dict[Trial, TrialRecord] = {}
+    for number, line in enumerate(lines.splitlines(), start=1):
+        try:
+            record = _from_line(line)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SweepError(f"{folder / TRIALS_NAME}, line {number}: expected a finished trial: {error!r}") from error
+        _add(trials, record, spec)
+    return trials

@@ -1,0 +1,105 @@
+"""What a sweep is: which trials of which policy under which protocol, and what is kept of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from magma_ros.errors import SweepError
+from magma_ros.sim.rollout import RolloutResult
+from magma_ros.sim.sequential import SequentialPlan, sequential_plan
+from magma_ros.sim.suites import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One seeded rollout of a task; the same trial gives the same outcome wherever it runs."""
+
+    task: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """A finished trial.
+
+    Attributes:
+        trial: Which one.
+        result: How it went; `result.seed` is the trial's.
+        wall_s: How long it took, the environment's reset included [s].
+        worker: Who ran it, for people.
+        started_at: When it began, ISO 8601 in UTC.
+        num_passes: Inferences, an inference for n environments counting 1/n for each: summed over a sweep, how often
+            the network was run. 0 for a policy without one.
+    """
+
+    trial: Trial
+    result: RolloutResult
+    wall_s: float
+    worker: str
+    started_at: str
+    num_passes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSpec:
+    """Everything that decides the outcomes of a sweep; plain JSON values inside.
+
+    Attributes:
+        suite: Name of the suite.
+        tasks: Names of its tasks, in the order in which they run.
+        policy: The name that it was asked for by.
+        seeds: Of the trials, the same for each task, in the order in which they run.
+        execution_horizon: Actions of each chunk that are executed before the policy is asked again.
+        latency: How long the policy thinks, as `Latency.to_dict`; None for a world that waits.
+        fingerprint: Of the pipeline behind the policy; None for one without.
+        protocol: Of the suite, see `protocol_of`.
+        provenance: Commit, versions, device and machine; a sweep may go on under another one.
+        options: How a checkpoint is brought up, by name; empty for a policy without one.
+        width: Each task ends when its interval is at most so wide, or its seeds are used up; None runs all of them.
+    """
+
+    suite: str
+    tasks: tuple[str, ...]
+    policy: str
+    seeds: tuple[int, ...]
+    execution_horizon: int
+    latency: Mapping[str, Any] | None
+    fingerprint: str | None
+    protocol: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in (("tasks", self.tasks), ("seeds", self.seeds)):
+            if not values or len(set(values)) != len(values):
+                raise SweepError(f"{name}: expected at least one and none twice, got {list(values)}")
+
+    def stopping_rule(self) -> SequentialPlan | None:
+        """When a task may end before its seeds are used up; None for never.
+
+        Raises:
+            InvalidInputError: a width or a number of seeds for which there is no plan.
+        """
+        if self.width is None:
+            return None
+        return sequential_plan(width=self.width, max_trials=len(self.seeds))
+
+
+def protocol_of(suite: Suite) -> dict[str, Any]:
+    """The suite as plain JSON values: control rate, limits, and of each task instruction, budget, settling and rule."""
+    return {
+        "control_rate_hz": suite.control_rate_hz,
+        "limits": asdict(suite.limits),
+        "tasks": {
+            task.name: {
+                "instruction": task.instruction,
+                "step_budget": task.step_budget,
+                "settle_steps": task.settle_steps,
+                "success_rule": task.success_rule,
+            }
+            for task in suite.tasks
+        },
+    }

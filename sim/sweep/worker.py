@@ -1,0 +1,143 @@
+"""What every pool's workers do: keep an environment and run one trial after the other in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from magma_ros.contract import ActionContract
+from magma_ros.controller import Controller
+from magma_ros.policy import Policy
+from magma_ros.sim.env import Env
+from magma_ros.sim.latency import Latency
+from magma_ros.sim.rollout import RolloutResult, StepObserver, rollout
+from magma_ros.sim.suites import Suite, Task
+from magma_ros.sim.sweep.plan import Trial, TrialRecord
+from magma_ros.types import ActionChunk, Observation, StopReason
+
+EnvMaker = Callable[[Task], Env]
+PolicyMaker = Callable[[Env, int], Policy]
+Answer = tuple[ActionChunk, int]
+"""A chunk, and for how many environments the network was run at once when it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSetup:
+    """What a worker has to know; it pickles, if its functions do.
+
+    Attributes:
+        suite: The protocol.
+        make_env: Makes the environment of a task.
+        make_policy: Makes the policy of a trial from its environment and seed, for policies that live in the worker.
+        execution_horizon: Actions of each chunk that are executed before the policy is asked again.
+        latency: How long the policy thinks in simulated time; None for a world that waits.
+    """
+
+    suite: Suite
+    make_env: EnvMaker
+    make_policy: PolicyMaker | None
+    execution_horizon: int = 1
+    latency: Latency | None = None
+
+
+class AskedPolicy:
+    """A policy that lives elsewhere and answers several environments.
+
+    It does not learn where an episode begins, so only a policy that acts on the present observation alone is asked so.
+
+    Attributes:
+        num_passes: Shares in runs of the network since `reset`: of one for n environments, 1/n.
+    """
+
+    def __init__(self, contract: ActionContract, ask: Callable[[Observation], Answer]) -> None:
+        """Ask with `ask`, which raises what the policy raised."""
+        self._contract, self._ask = contract, ask
+        self.num_passes = 0.0
+
+    @property
+    def contract(self) -> ActionContract:
+        """The contract of the policy that answers."""
+        return self._contract
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """Its answer.
+
+        Raises:
+            MagmaRosError: as the policy.
+        """
+        chunk, num_asked = self._ask(observation)
+        self.num_passes += 1 / num_asked
+        return chunk
+
+    def reset(self) -> None:
+        """Count from 0."""
+        self.num_passes = 0.0
+
+    def close(self) -> None:
+        """Nothing to release here."""
+
+
+class TrialRunner:
+    """Runs trials one after the other; keeps the environment while the task stays the same."""
+
+    def __init__(self, setup: TrialSetup, policy: Policy | None, *, name: str) -> None:
+        """Run trials of `setup` as `name`, with `policy` or, for None, with one that is made for each trial."""
+        self._setup, self._policy, self._name = setup, policy, name
+        self._kept: tuple[str, Env] | None = None
+
+    def run(self, trial: Trial, *, on_step: StepObserver | None = None) -> TrialRecord:
+        """One trial.
+
+        Raises:
+            MagmaRosError: its environment or policy cannot be brought up, or they do not fit each other.
+        """
+        setup, task = self._setup, self._setup.suite.task(trial.task)
+        started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.perf_counter()
+        env = self._env(task)
+        policy = self._policy_for(env, trial.seed)
+        try:
+            env.contract.require_same_motion(policy.contract, who="policy")
+            result = rollout(
+                env,
+                Controller(policy, limits=setup.suite.limits, execution_horizon=setup.execution_horizon),
+                seed=trial.seed,
+                step_budget=task.step_budget,
+                settle_steps=task.settle_steps,
+                latency=setup.latency,
+                on_step=on_step,
+            )
+        finally:
+            if self._policy is None:
+                policy.close()
+        if result.stop_reasons.get(StopReason.SERVER_GONE.value):
+            lost = f"the policy's server was gone for {result.stop_reasons[StopReason.SERVER_GONE.value]} steps"
+            result = replace(result, outcome="error", success_step=None, detail=lost)
+        if result.outcome == "error":
+            self.close()  # what an exception left behind is not the next trial's world
+        wall_s = time.perf_counter() - started_s
+        return TrialRecord(trial, result, wall_s, self._name, started_at, self._num_passes(result))
+
+    def close(self) -> None:
+        """Close the environment."""
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
+
+    def _env(self, task: Task) -> Env:
+        if self._kept is None or self._kept[0] != task.name:
+            self.close()
+            self._kept = (task.name, self._setup.make_env(task))
+        return self._kept[1]
+
+    def _policy_for(self, env: Env, seed: int) -> Policy:
+        if self._policy is not None:
+            return self._policy
+        assert self._setup.make_policy is not None, "a worker without a policy makes one for each trial"
+        return self._setup.make_policy(env, seed)
+
+    def _num_passes(self, result: RolloutResult) -> float:
+        if isinstance(self._policy, AskedPolicy):
+            return self._policy.num_passes
+        return 0.0 if self._policy is None else float(result.num_inferences)
