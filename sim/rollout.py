@@ -42,6 +42,7 @@ class RolloutResult:
         detail: The traceback of an error, else empty.
         success_step: The step, 1 … num_steps, from which on it counted as a success until the end; None for no success.
         num_inferences: How often the policy was asked and answered.
+        variant: The axis along which the scene departs from the usual look; empty where the environment names none.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class RolloutResult:
     detail: str
     success_step: int | None = None
     num_inferences: int = 0
+    variant: str = ""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class _Tally:
     success_step: int | None = None
     num_steps: int = 0
     num_inferences: int = 0
+    variant: str = ""
     num_limited: int = 0
     stops: Counter[str] = field(default_factory=Counter)
     flags: dict[str, bool] = field(default_factory=dict)
@@ -94,6 +97,7 @@ class _Tally:
             detail=detail,
             success_step=self.success_step if outcome == "success" else None,
             num_inferences=self.num_inferences,
+            variant=self.variant,
         )
 
 
@@ -172,7 +176,8 @@ def _run(
     settle_steps: int,
     on_step: StepObserver | None,
 ) -> None:
-    observation, _ = env.reset(seed=seed)
+    observation, info = env.reset(seed=seed)
+    tally.variant = str(info.get("variant", ""))
     hold = Action(np.zeros(3), np.zeros(3), 1.0, env.contract.frame)
     for _ in range(settle_steps):
         observation, *_ = env.step(hold)

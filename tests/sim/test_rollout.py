@@ -197,3 +197,19 @@ def test_the_step_of_the_success_is_the_one_from_which_on_it_stayed() -> None:
     assert env.goal_x_m - 0.3 > 0.02 * (result.success_step - 1) - 0.01
     assert result.success_step < 10
     assert run(lost, ReachPolicy(lost, overshoot=True)).success_step is None
+
+
+class VariedEnv(ToyEnv):
+    """Its scenes depart from the usual look."""
+
+    def reset(self, *, seed):
+        observation, info = super().reset(seed=seed)
+        return observation, {**info, "variant": "light"}
+
+
+def test_the_variant_of_a_scene_is_kept_also_of_an_error() -> None:
+    """What the environment says at the reset; one that says nothing has none."""
+    env, varied = ToyEnv(), VariedEnv(fails_at_step=1)
+    assert run(env, ReachPolicy(env)).variant == ""
+    result = run(varied, ReachPolicy(varied))
+    assert (result.outcome, result.variant) == ("error", "light")
