@@ -2,7 +2,8 @@
 
 Camera, policy node, motion node and driver are processes of their own; this one only listens. Reports the policy node's
 own time from picture to action, the way from capture to command, the jitter of the commands, lost pictures, and how
-memory and latency grow. Measure on an idle machine; `--minutes 20` is the soak.
+memory and latency grow; beside them how late an empty loop wakes up on the same machine, and how much of its time a host
+took away. Measure on an idle machine; `--minutes 20` is the soak.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
+from numpy.typing import NDArray
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import try_shutdown
@@ -113,6 +116,30 @@ class SlowPolicy:
         """Nothing is held."""
 
 
+def sleep_in_a_loop() -> None:
+    """Wake up 50 times a second until SIGTERM, and print how late that was [ms]: what the machine itself does."""
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
+    signal.signal(signal.SIGINT, lambda number, _frame: ended.append(number))
+    late_ms: list[float] = []
+    while not ended:
+        due_s = time.monotonic() + 0.02
+        time.sleep(0.02)
+        late_ms.append(1000 * (time.monotonic() - due_s))
+    print("late " + json.dumps(percentiles(np.array(late_ms))), flush=True)
+
+
+def percentiles(values: NDArray[np.float64]) -> dict[str, float]:
+    """The usual four."""
+    return {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 95, 99, 100)}
+
+
+def stolen() -> tuple[int, int]:
+    """Processor time since the start that a host gave to others, and all of it [ticks]."""
+    counts = [int(word) for word in Path("/proc/stat").read_text(encoding="utf-8").split()[1:9]]
+    return counts[7], sum(counts)
+
+
 def load(name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
     """The policy; its name says whether it holds the lock."""
     return SlowPolicy(holds_lock=name == "holds_lock")
@@ -146,8 +173,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--holds-lock", action="store_true", help="the stand-in computes in Python instead of waiting")
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--role", choices=["camera", "policy"], default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=["camera", "policy", "bare"], default=None, help=argparse.SUPPRESS)
     options, ros_arguments = parser.parse_known_args()
+    if options.role == "bare":
+        sleep_in_a_loop()
+        return
     if options.role == "camera":
         sys.exit(run(Camera, args=ros_arguments))
     if options.role == "policy":
@@ -166,17 +196,22 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     interface.DIAGNOSTICS.subscribe(node, listener.on_diagnostics)
     with tempfile.TemporaryDirectory() as folder:
         children = start(Path(folder), checkpoint=checkpoint)
+        stolen_before, all_before = stolen()
         try:
             memory = listen(node, listener, children, duration_s=60.0 * minutes)
             listener.is_done = True
+            stolen_after, all_after = stolen()
         finally:
-            for name in ("camera", "policy", "motion", "driver"):
+            for name in ("bare", "camera", "policy", "motion", "driver"):
                 children[name].stop()
                 end_s = time.monotonic() + (1.5 if name == "camera" else 0.0)
                 while time.monotonic() < end_s:  # the last diagnostics count the last pictures
                     rclpy.spin_once(node, timeout_sec=0.1)
         num_shot = int(children["camera"].last_lines().rpartition("shot ")[2].split()[0])
+        late_ms = json.loads(children["bare"].last_lines().rpartition("late ")[2].splitlines()[0])
     results = summarise(listener, memory, num_shot=num_shot, minutes=minutes)
+    results["lateness of an empty loop at 50 Hz [ms]"] = late_ms
+    results["taken by the host"] = f"{(stolen_after - stolen_before) / (all_after - all_before):.1%} of the processors"
     node.destroy_node()
     try_shutdown()
     for name, value in results.items():
@@ -194,6 +229,7 @@ def start(folder: Path, *, checkpoint: str) -> dict[str, Child]:
         "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm, "-p", "rate_hz:=50.0"],
         "motion": [sys.executable, "-m", "magma_ros.ros.motion_node", *arm, "-p", "autostart:=true"],
         "policy": [*own, "--role", "policy", *arm, *policy],
+        "bare": [*own, "--role", "bare"],
         "camera": [*own, "--role", "camera"],
     }
     return {name: Child.start(name, command, log=folder / f"{name}.log") for name, command in commands.items()}
@@ -238,10 +274,11 @@ def summarise(listener: Listener, memory: list[dict[str, float]], *, num_shot: i
         recent = {"p99 of the last 10 s": float(stage.get("p99 in the last 10 s [ms]", "nan"))}
         results[f"{title} [ms]"] = {**total, **recent, "n": int(stage.get("n", 0))}
     for title, values in (("jitter of the commands as sent", jitter_ms), ("as received", arrival_ms)):
-        percentiles = {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 95, 99, 100)}
-        results[f"{title} [ms]"] = percentiles
+        results[f"{title} [ms]"] = percentiles(values)
     seen = results["capture to callback [ms]"]["n"]
-    results["pictures"] = {"shot": num_shot, "seen": seen, "lost": num_shot - seen}
+    refused = {reason: int(n) for reason, n in listener.stages.get("policy_node: refused pictures", {}).items()}
+    lost = num_shot - seen - sum(refused.values())
+    results["pictures"] = {"shot": num_shot, "seen": seen, "refused": refused, "lost": lost}
     results["memory, every tenth of the time [MiB]"] = {n: [row[n] for row in memory] for n in memory[0]}
     return results
 

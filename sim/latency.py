@@ -90,4 +90,6 @@ def parse(text: str) -> Latency:
     try:
         return UniformLatency(float(low), float(high if dots else low))
     except ValueError as error:
-        raise EnvError(f"latency: expected seconds such as 0.15, a range 0.1..0.3 or a .json file, got {text!r}") from error
+        raise EnvError(
+            f"latency: expected seconds such as 0.15, a range 0.1..0.3 or a .json file, got {text!r}"
+        ) from error

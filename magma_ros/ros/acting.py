@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.diagnostics import Diagnostics
-from magma_ros.ros.goal import Ending
+from magma_ros.ros.goal import Assignment, Ending
 from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
 from magma_ros.ros.instruction_server import InstructionServer
 from magma_ros.ros.policy_setup import Setup
@@ -51,6 +51,7 @@ class Acting:
         self._setup: Setup | None = None
         self._worker: InferenceWorker | None = None
         self._last_step_s = self._seen_s = self._held_s = 0.0
+        self._asked_s: float | None = None  # capture time of the first picture that is not answered yet
 
     @property
     def is_loaded(self) -> bool:
@@ -88,6 +89,7 @@ class Acting:
             if setup.pacer.is_due(seen.stamp_s):
                 stamp = conversions.time_message(seen.stamp_s)
                 self._worker.submit(Job(seen, stamp, assignment.epoch, received_s))
+                self._asked_s = self._seen_s if self._asked_s is None else self._asked_s
         elif isinstance(seen, Stop):
             self._diagnostics.count("refused pictures", seen.reason.value)
             if seen.reason is not StopReason.NO_OBSERVATION:  # a broken picture is dropped: silence is what holds
@@ -98,11 +100,12 @@ class Acting:
         self.instructions.check_deadline()
         if self.instructions.current is None or self._setup is None:
             return
-        unseen_s, unanswered_s = self._now_s() - self._seen_s, self._now_s() - self._last_step_s
+        unseen_s = self._now_s() - self._seen_s
+        unanswered_s = 0.0 if self._asked_s is None else self._now_s() - self._asked_s
         if unseen_s > self._setup.camera_timeout_s:
             self._hold(Stop(StopReason.STALE_OBSERVATION, f"the newest usable picture is {unseen_s:.2f} s old"))
         elif unanswered_s > self._setup.max_observation_age_s:
-            self._step(Stop(StopReason.POLICY_FAILED, f"no picture was answered for {unanswered_s:.2f} s"))
+            self._hold(Stop(StopReason.POLICY_FAILED, f"a picture of {unanswered_s:.2f} s ago is not answered"))
 
     def _on_answer(self, answer: Answer) -> None:
         """On the inference's thread: a motion goes out, and the executor is told what became of the answer."""
@@ -114,33 +117,29 @@ class Acting:
         if isinstance(decision, SafeAction):
             action = conversions.action_message(decision.action, stamp=answer.job.stamp)
             with self._status.lock:
-                if self._unwanted(answer):
+                assignment = self.instructions.current  # the executor may end it meanwhile, and says so after us
+                if assignment is None or self._unwanted(answer, assignment):
                     action = None
                 else:
-                    self._send(action, answer, decision)
+                    self._status.answered(answer, observation_age_s=self._age_s(answer))
+                    self._status.stepped(assignment, decision)  # before the action: an earlier hold must not end it
+                    self._actions.publish(action)
+                    self._measure(answer)
         self._answers.put((answer, decision, action))
         self._answered.trigger()
-
-    def _send(self, action: EndEffectorDelta, answer: Answer, decision: SafeAction) -> None:
-        """The status goes out before the action, so that an earlier hold does not end it."""
-        assert self.instructions.current is not None
-        self._status.answered(answer, observation_age_s=self._age_s(answer))
-        self._status.stepped(self.instructions.current, decision)
-        self._actions.publish(action)
-        self._measure(answer)
 
     def _take_answers(self) -> None:
         while not self._answers.empty():
             answer, decision, action = self._answers.get_nowait()
-            unwanted = self._unwanted(answer)
+            self._asked_s = None
+            unwanted = self._unwanted(answer, self.instructions.current)
             if not unwanted:
                 self._step(decision, answer, action)
             elif action is None:
                 self._diagnostics.count("dropped answers", unwanted)
 
-    def _unwanted(self, answer: Answer) -> str:
+    def _unwanted(self, answer: Answer, assignment: Assignment | None) -> str:
         """Why nothing may follow from an answer any more; empty where it may."""
-        assignment = self.instructions.current
         if assignment is None or assignment.epoch != answer.job.epoch:
             return "of an ended assignment"
         return "to a picture from before the hold" if answer.job.received_s < self._held_s else ""
@@ -179,6 +178,7 @@ class Acting:
 
     def _on_assignment(self, ending: Ending | None) -> None:
         self._last_step_s = self._seen_s = self._now_s()
+        self._asked_s = None
         if ending is not None:
             self._status.ended(ending)
         elif self.instructions.current is not None and self._setup is not None:

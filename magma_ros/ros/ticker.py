@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 
 
@@ -28,12 +27,11 @@ class Ticker:
         self._thread.join()
 
     def _run(self) -> None:
-        due_s = time.monotonic()
-        while not self._closing.wait(max(0.0, due_s - time.monotonic())):
-            try:
+        try:
+            due_s = time.monotonic()
+            while not self._closing.wait(max(0.0, due_s - time.monotonic())):
                 self._tick()
-            except BaseException:  # without its ticks, a node that lived on would only look alive
-                traceback.print_exc()
+                due_s = max(due_s + self._period_s, time.monotonic())
+        finally:
+            if not self._closing.is_set():  # without its ticks, a node that lived on would only look alive
                 signal.raise_signal(signal.SIGTERM)
-                return
-            due_s = max(due_s + self._period_s, time.monotonic())

@@ -45,7 +45,7 @@ _ARM: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "max_jerk_m_s3": 1200.0,
             "max_translation_step_m": 0.012,
             "max_step_change_m": 0.013,
-            "max_observation_age_s": 0.1,
+            "max_observation_age_s": 0.08,
         },
         "watch": {
             "camera_timeout_s": 0.05,
