@@ -18,5 +18,15 @@ def subpackages(folder: str) -> list[list[str]]:
 setup(
     packages=packages(),
     package_dir=ROOMS,
-    package_data={"magma_ros": ["py.typed"], "magma_ros.sim": ["bridge/assets/**/*", "faults/*.c", "faults/*.xml"]},
+    package_data={
+        "magma_ros": ["py.typed"],
+        "magma_ros.sim": [
+            "bridge/assets/**/*",
+            "faults/*.c",
+            "faults/*.xml",
+            "libero/*.json",
+            "libero/*.png",
+            "report/*.css",
+        ],
+    },
 )

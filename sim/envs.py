@@ -7,13 +7,15 @@ from magma_ros.sim.env import RecordableEnv
 from magma_ros.sim.suites import Suite, Task
 
 
-def make_env(suite: Suite, task: Task, *, render: bool = True) -> RecordableEnv:
-    """A new environment for `task`; without `render` it shows no pictures, needs no graphics and is several times faster.
+def make_env(suite: Suite, task: Task, *, render: bool = True, fast: bool = False) -> RecordableEnv:
+    """A new environment for `task`; without `render` it shows no pictures and is several times faster.
+
+    With `fast`, LIBERO's pictures are drawn for collecting demonstrations, not results; Bridge's are always the same.
 
     Raises:
         EnvError: the environment does not follow the protocol of the suite, or what it needs is not installed.
     """
-    env = _open(task, render=render)
+    env = _open(suite, task, render=render, fast=fast)
     asked = (task.instruction, suite.control_rate_hz)
     offered = (env.instruction, env.contract.control_rate_hz)
     if asked != offered:
@@ -22,7 +24,11 @@ def make_env(suite: Suite, task: Task, *, render: bool = True) -> RecordableEnv:
     return env
 
 
-def _open(task: Task, *, render: bool) -> RecordableEnv:
+def _open(suite: Suite, task: Task, *, render: bool, fast: bool) -> RecordableEnv:
+    if suite.simulator == "libero":
+        from magma_ros.sim.libero.env import LiberoEnv  # noqa: PLC0415 - needs MuJoCo, and LIBERO when it is made
+
+        return LiberoEnv(suite.name, task.name, render=render, fast=fast)
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo, which np users may lack
 
     return BridgeEnv(task.name, render=render)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from magma_ros.errors import EnvError
 from magma_ros.safety import SafetyLimits
-
+from magma_ros.sim.libero import protocol as libero
 
 Simulator = Literal["bridge", "libero"]
 Look = Literal["matching", "variants"]
@@ -94,7 +94,32 @@ BRIDGE = Suite(
     ),
 )
 
-SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE,)})
+LIBERO_LIMITS = SafetyLimits(
+    max_translation_step_m=0.09,
+    max_rotation_step_rad=0.9,
+    max_observation_age_s=0.6,
+    max_step_change_m=0.18,
+    workspace_frame="panda_link0",
+)
+"""Of LIBERO's arm: whatever its controller takes passes as it is, as in published evaluations; no box, no table."""
+
+LIBERO_SUCCESS_RULE = (
+    "every predicate of the task's goal holds, at any step; reset settles the scene for "
+    f"{libero.SETTLE_STEPS} steps with the gripper open"
+)
+
+
+def _libero_suite(suite: libero.LiberoSuite) -> Suite:
+    tasks = [
+        Task(task.name, task.instruction, suite.step_budget, settle_steps=0, success_rule=LIBERO_SUCCESS_RULE)
+        for task in suite.tasks
+    ]
+    return Suite(suite.name, "libero", libero.CONTROL_RATE_HZ, LIBERO_LIMITS, tuple(tasks))
+
+
+LIBERO = tuple(_libero_suite(suite) for suite in libero.SUITES)
+
+SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE, *LIBERO)})
 
 
 def find_suite(name: str) -> Suite:

@@ -1,0 +1,1 @@
+"""LIBERO, the real benchmark: its tasks, scenes, initial states and predicates behind our environment protocol."""
