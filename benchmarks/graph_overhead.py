@@ -2,8 +2,8 @@
 
 Camera, policy node, motion node and driver are processes of their own; this one only listens. Reports the policy node's
 own time from picture to action, the way from capture to command, the jitter of the commands, lost pictures, and how
-memory and latency grow; beside them how late an empty loop wakes up on the same machine, and how much of its time a host
-took away. Measure on an idle machine; `--minutes 20` is the soak.
+memory and latency grow; beside them how late an empty loop wakes up, and how much of its time a host took away. Measure
+on an idle machine; `--minutes 20` is the soak.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """A steady beat on a thread of its own."""
 
-import signal
 import subprocess
 import sys
 import threading
@@ -47,15 +46,15 @@ def test_a_late_tick_is_not_made_up_for():
 
 
 def test_a_tick_that_fails_ends_the_process():
-    """A node whose ticks have ended must not go on looking alive: its process is terminated, and says why."""
-    child = subprocess.run([sys.executable, "-c", _FAILS], check=False, capture_output=True, text=True, timeout=60)
-    assert child.returncode == -signal.SIGTERM
-    assert "ZeroDivisionError" in child.stderr
+    """A node whose ticks have ended must not go on looking alive: its process is asked to end, as by a signal."""
+    child = subprocess.run([sys.executable, "-c", _FAILS], check=False, timeout=60)
+    assert child.returncode == 7
 
 
 _FAILS = """
-import time
+import signal, sys, time
 from magma_ros.ros.ticker import Ticker
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 Ticker(lambda: 1 / 0, period_s=0.01)
 time.sleep(60)
 """
