@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -34,4 +35,4 @@ class Ticker:
                 due_s = max(due_s + self._period_s, time.monotonic())
         finally:
             if not self._closing.is_set():  # without its ticks, a node that lived on would only look alive
-                signal.raise_signal(signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
