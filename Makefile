@@ -1,6 +1,7 @@
 # Thin on purpose: tools/bootstrap.py does the set-up and takes a fraction of a second when nothing changed.
 PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11,$(shell command -v $(name) 2>/dev/null)))
 BIN := .venv/bin
+need_python = $(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is none on PATH))
 
 # A sourced ROS installation must not mix with .venv's; the environment's own guard must not leak into a new one.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
@@ -11,7 +12,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 domain = ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 ))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean setup
+.PHONY: help demo test check bench format clean setup libero
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,7 +20,7 @@ help: ## show this list
 demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
 	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
 
-test: setup ## every test; ARGS="-k name" picks some
+test: libero ## every test; ARGS="-k name" picks some
 	@$(domain) $(BIN)/python -m pytest $(ARGS)
 
 check: setup ## format, lint, types, import layers
@@ -38,7 +39,10 @@ format: setup ## rewrite the code in the house format
 	$(BIN)/ruff check --fix
 
 setup: ## make .venv ready (the others do this first)
-	@$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is none on PATH))$(PYTHON) -S tools/bootstrap.py
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py
+
+libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this first)
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --libero
 
 clean: ## delete .venv and everything that was built
 	rm -rf .venv build install log

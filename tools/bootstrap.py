@@ -3,9 +3,10 @@
 Each step leaves a stamp with a hash of its inputs, so that a second run only refreshes the links:
 
 1. packages   system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
-2. messages   `msg/ srv/ action/` generated, compiled and installed into `.venv`
-3. stand-ins  message packages that tests need and no wheel has (`tests/interface_packages`), into `.venv` as well
-4. links      `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
+2. extras     with `--libero`: the benchmark and its assets, from `requirements/libero*.txt`
+3. messages   `msg/ srv/ action/` generated, compiled and installed into `.venv`
+4. stand-ins  message packages that tests need and no wheel has (`tests/interface_packages`), into `.venv` as well
+5. links      `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ FOREIGN_VARIABLES = (
     "COLCON_PREFIX_PATH",
     "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )
-WITHOUT_DEPENDENCIES = "no_deps.txt"
+EXTRA = "libero"  # lock files whose names begin so are installed only when asked for
+WITHOUT_DEPENDENCIES = "no_deps"  # so ends the name of a lock file whose packages' own demands can't be met
 STAND_IN_MARK = "Stand-in for tests of magma_ros"  # in the description of each of tests/interface_packages
 STARTED = time.monotonic()
 
@@ -46,20 +48,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the `.venv` of this checkout up to date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-packages", action="store_true", help="take the packages of .venv as they are")
+    parser.add_argument("--libero", action="store_true", help="install the LIBERO benchmark, too (1.2 GB)")
     options = parser.parse_args(arguments)
     for name in FOREIGN_VARIABLES:
         os.environ.pop(name, None)
     root = Path(__file__).resolve().parent.parent
     with one_at_a_time(root / "build" / "bootstrap.lock"):
-        bootstrap(root, root / ".venv", skip_packages=options.skip_packages)
+        bootstrap(root, root / ".venv", skip_packages=options.skip_packages, libero=options.libero)
 
 
-def bootstrap(root: Path, venv: Path, *, skip_packages: bool) -> None:
+def bootstrap(root: Path, venv: Path, *, skip_packages: bool, libero: bool) -> None:
     """Run the steps whose inputs changed."""
     packages = Stamp(venv / "magma_ros.packages", package_sources(root), salt=str(venv))
     if not skip_packages and not packages.is_current():
         install_packages(root, venv)
         packages.write()
+    benchmark = Stamp(venv / "magma_ros.libero", lock_files(root, extra=True), salt=packages.read())
+    if libero and not skip_packages and not benchmark.is_current():
+        say("installing LIBERO, 1.2 GB on disk; the first time takes minutes")
+        run_pip(venv, lock_files(root, extra=True))
+        benchmark.write()
     messages = Stamp(venv / "magma_ros.messages", interface_sources(root), salt=packages.read())
     if not messages.is_current():
         build_messages(root, venv)
@@ -73,7 +81,13 @@ def bootstrap(root: Path, venv: Path, *, skip_packages: bool) -> None:
 
 def package_sources(root: Path) -> list[Path]:
     """The files that decide what is installed."""
-    return [*sorted((root / "requirements").glob("*.txt")), root / "tools" / "system_packages.py"]
+    return [*lock_files(root, extra=False), root / "tools" / "system_packages.py"]
+
+
+def lock_files(root: Path, *, extra: bool) -> list[Path]:
+    """What pins the packages of every set-up, or those of the extra."""
+    files = sorted((root / "requirements").glob("*.txt"))
+    return [path for path in files if path.stem.startswith(EXTRA) is extra]
 
 
 def interface_sources(root: Path) -> list[Path]:
@@ -111,18 +125,23 @@ def install_packages(root: Path, venv: Path) -> None:
         shutil.rmtree(venv, ignore_errors=True)
         run([python, "-m", "venv", venv])
     say("installing the pinned packages; the first time takes minutes")
+    run_pip(venv, lock_files(root, extra=False))
+
+
+def run_pip(venv: Path, files: Sequence[Path]) -> None:
+    """Install what these lock files pin into `.venv`."""
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     pip += ["--no-compile"]  # Python caches the few modules that are imported; compiling all costs 50 s
     pip += ["--use-pep517"]  # one way to build a source package, whatever pip's age
-    for arguments in pip_runs(root / "requirements"):
+    for arguments in pip_runs(files):
         run([*pip, *arguments])
 
 
-def pip_runs(folder: Path) -> list[list[str]]:
+def pip_runs(files: Sequence[Path]) -> list[list[str]]:
     """What pip is asked for in turn: all packages together, then those whose own demands can't be met beside them."""
-    together = [path for path in sorted(folder.glob("*.txt")) if path.name != WITHOUT_DEPENDENCIES]
-    files = [argument for path in together for argument in ("-r", str(path))]
-    return [files, ["--no-deps", "-r", str(folder / WITHOUT_DEPENDENCIES)]]
+    alone = [path for path in files if path.stem.endswith(WITHOUT_DEPENDENCIES)]
+    together = [argument for path in files if path not in alone for argument in ("-r", str(path))]
+    return [together, ["--no-deps", *(argument for path in alone for argument in ("-r", str(path)))]]
 
 
 def find_python() -> str:

@@ -1,6 +1,7 @@
 """Write requirements/*.txt from requirements/*.in and what `.venv` has installed; run with `.venv/bin/python`.
 
 To move a package: install the new version into `.venv`, run the tests, run this, commit the changed lines.
+What `make libero` brings must be installed, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-ROOMS = ("core", "model", "sim", "ros", "ik", "dev")  # a package is pinned in the first file whose closure has it
-ALONE = "no_deps"  # its packages are pinned without what they ask for; bootstrap.py installs them so
+# A package is pinned in the first file whose closure has it.
+ROOMS = ("core", "model", "sim", "ros", "ik", "dev", "libero")
+ALONE = ("no_deps", "libero_no_deps")  # packages pinned without what they ask for; bootstrap.py installs them so
 HEADER = "# Written by tools/lock.py from {room}.in; do not edit.\n"
 
 
@@ -21,10 +23,10 @@ def main() -> None:
     folder = Path(__file__).resolve().parent.parent / "requirements"
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions() if d.read_text("INSTALLER")}
     pinned: set[NormalizedName] = set()
-    for room in (*ROOMS, ALONE):
+    for room in (*ROOMS, *ALONE):
         lines = (folder / f"{room}.in").read_text(encoding="utf-8").splitlines()
         wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
-        names = to_pin(wanted, installed, with_dependencies=room != ALONE) - pinned
+        names = to_pin(wanted, installed, with_dependencies=room not in ALONE) - pinned
         text = "".join(f"{name}=={public_version(installed[name])}\n" for name in sorted(names))
         (folder / f"{room}.txt").write_text(HEADER.format(room=room) + text, encoding="utf-8")
         pinned |= names
