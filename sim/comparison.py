@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -15,6 +16,8 @@ from scipy.stats import binom, norm
 
 from magma_ros.errors import InvalidInputError
 from magma_ros.sim.statistics import Interval, require_share
+
+_InitialState = TypeVar("_InitialState", bound=Hashable)
 
 MOST_PAIRS = 100_000
 """A difference that asks for more is out of reach of any simulation here."""
@@ -63,7 +66,7 @@ class PairedComparison:
 
 
 def compare_paired(
-    first: Mapping[Hashable, bool], second: Mapping[Hashable, bool], *, confidence: float = 0.95
+    first: Mapping[_InitialState, bool], second: Mapping[_InitialState, bool], *, confidence: float = 0.95
 ) -> PairedComparison:
     """Compare two policies, trial by trial.
 

@@ -1,0 +1,115 @@
+"""Small animated pictures of trials, for reports: evenly spaced frames over two lines that say how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from magma_ros.sim.rollout import Outcome
+from magma_ros.types import ImageArray, Observation, SafeAction, Stop
+
+MAX_BYTES = 200_000
+_SPEED = 2.0
+_LAST_FRAME_S = 1.5
+_BAR_PX = 30
+_QUALITIES = (70, 45, 25)
+_PAPER, _INK = (250, 250, 248), (24, 26, 31)
+_COLOURS = {"success": (0, 114, 178), "failure": (190, 75, 0), "error": (110, 114, 122)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    step: int
+    stamp_s: float
+    picture: ImageArray
+    stopped_by: str
+
+
+class FilmRecorder:
+    """Keeps at most `max_frames` pictures of one trial, however long it is: give it to `rollout` as `on_step`."""
+
+    def __init__(self, *, max_frames: int = 40, width_px: int = 160) -> None:
+        """Film the first camera of each observation, `width_px` wide; without pictures nothing is kept."""
+        self._max_frames, self._width_px = max_frames, width_px
+        self._kept: list[_Shot] = []
+        self._latest: _Shot | None = None
+        self._num_steps, self._stride = 0, 1
+
+    def __call__(self, observation: Observation, decision: SafeAction | Stop) -> None:
+        """Look at one step."""
+        if not observation.images:
+            return
+        stopped_by = decision.reason.value if isinstance(decision, Stop) else ""
+        picture = next(iter(observation.images.values()))
+        self._latest = _Shot(self._num_steps, observation.stamp_s, picture, stopped_by)
+        if self._num_steps % self._stride == 0:
+            small = _Shot(self._num_steps, observation.stamp_s, _resized(picture, self._width_px), stopped_by)
+            self._kept.append(small)
+        self._num_steps += 1
+        if len(self._kept) == self._max_frames:
+            self._kept, self._stride = self._kept[::2], 2 * self._stride
+
+    def save(self, path: Path, *, outcome: Outcome, caption: str) -> bool:
+        """Write an animated WebP of at most `MAX_BYTES`, at twice the world's speed; the last frame stays a moment.
+
+        Args:
+            path: The file; its folder is made.
+            outcome: How the trial ended.
+            caption: What the trial was, in a few letters.
+
+        Returns:
+            False when there was no picture to show; nothing is written then.
+        """
+        if self._latest is None:
+            return False
+        last = self._latest
+        small = _Shot(last.step, last.stamp_s, _resized(last.picture, self._width_px), last.stopped_by)
+        shots = [shot for shot in self._kept if shot.step < last.step] + [small]
+        frames = [_labelled(shot, caption, shot.stopped_by and f"stop: {shot.stopped_by}") for shot in shots[:-1]]
+        frames.append(_labelled(small, caption, outcome))
+        waits_ms = [round(1000 * (b.stamp_s - a.stamp_s) / _SPEED) for a, b in pairwise(shots)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)]))
+        return True
+
+
+def _encoded(frames: Sequence[ImageArray], waits_ms: Sequence[int]) -> bytes:
+    """As good and as smooth as fits: first the quality goes down, then every other frame goes."""
+    for quality in _QUALITIES:
+        data = _webp(frames, waits_ms, quality)
+        if len(data) <= MAX_BYTES:
+            return data
+    assert len(frames) > 1, "a single small picture fits"
+    pairs = range(0, len(frames) - 1, 2)
+    waits = [sum(waits_ms[i : min(i + 2, len(frames) - 1)]) for i in pairs]
+    return _encoded([*(frames[i] for i in pairs), frames[-1]], [*waits, waits_ms[-1]])
+
+
+def _webp(frames: Sequence[ImageArray], waits_ms: Sequence[int], quality: int) -> bytes:
+    animation = cv2.Animation()
+    animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames]
+    animation.durations = list(waits_ms)
+    _, data = cv2.imencodeanimation(".webp", animation, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return bytes(data)
+
+
+def _labelled(shot: _Shot, caption: str, note: str) -> ImageArray:
+    """The picture over two short lines: what it is of, and the step or how it ended."""
+    height, width, _ = shot.picture.shape
+    canvas = np.full((height + _BAR_PX, width, 3), _PAPER, np.uint8)
+    canvas[:height] = shot.picture
+    font = cv2.FontFace("sans")
+    cv2.putText(canvas, caption, (5, height + 12), _INK, font, 11)
+    cv2.putText(canvas, note or f"step {shot.step}", (5, height + 25), _COLOURS.get(note, _INK), font, 11)
+    return canvas
+
+
+def _resized(picture: ImageArray, width_px: int) -> ImageArray:
+    height, width, _ = picture.shape
+    small = cv2.resize(picture, (width_px, round(height * width_px / width)), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
