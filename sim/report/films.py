@@ -103,10 +103,13 @@ def _labelled(shot: _Shot, caption: str, note: str) -> ImageArray:
     height, width, _ = shot.picture.shape
     canvas = np.full((height + _BAR_PX, width, 3), _PAPER, np.uint8)
     canvas[:height] = shot.picture
-    font = cv2.FontFace("sans")
-    cv2.putText(canvas, caption, (5, height + 12), _INK, font, 11)
-    cv2.putText(canvas, note or f"step {shot.step}", (5, height + 25), _COLOURS.get(note, _INK), font, 11)
+    _write(canvas, caption, height + 12, _INK)
+    _write(canvas, note or f"step {shot.step}", height + 25, _COLOURS.get(note, _INK))
     return canvas
+
+
+def _write(canvas: ImageArray, text: str, baseline_px: int, colour: tuple[int, int, int]) -> None:
+    cv2.putText(canvas, text, (5, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)
 
 
 def _resized(picture: ImageArray, width_px: int) -> ImageArray:
