@@ -29,14 +29,18 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "bag-replay": Command(
             "magma_ros.ros.bag_replay:replay_bag", "say what a policy would have done in a recording"
         ),
-        "collect": Command("magma_ros.sim.commands:collect_demos", "record demonstrations of a scripted expert"),
+        "collect": Command("magma_ros.sim.collect_command:collect_demos", "record demonstrations of a scripted expert"),
+        "compare": Command("magma_ros.sim.sweep.compare_command:compare_sweeps", "say which of two sweeps is better"),
         "doctor": Command("magma_ros.doctor.command:examine", "say what is wrong with this machine, arm and graph"),
-        "eval": Command("magma_ros.sim.commands:evaluate_policy", "measure a policy's success rate in simulation"),
+        "eval": Command("magma_ros.sim.sweep.command:evaluate_policy", "measure a policy's success rate in simulation"),
         "faults": Command(
             "magma_ros.sim.faults.command:inject_faults", "break a graph in every way, time the arm's stop"
         ),
         "inspect": Command(
             "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
+        ),
+        "report": Command(
+            "magma_ros.sim.report.command:report_sweeps", "write the page of a sweep, alone or against others"
         ),
         "serve": Command("magma_ros.remote.commands:serve_checkpoint", "answer observations over a socket"),
         "train": Command("magma_ros.finetune.commands:train_policy", "train magma-tiny on recorded demonstrations"),

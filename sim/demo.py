@@ -25,13 +25,16 @@ from magma_ros.errors import MagmaRosError
 from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
-from magma_ros.sim.evaluate import Evaluation
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
 from magma_ros.sim.processes import Child, graph_environment
 from magma_ros.sim.provenance import provenance
+from magma_ros.sim.report.summary import summarize
 from magma_ros.sim.rollout import Outcome as Verdict
 from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.suites import BRIDGE
+from magma_ros.sim.sweep import plan
+from magma_ros.sim.sweep.journal import SweepRecord
+from magma_ros.sim.sweep.results import conclude, to_document
 from magma_ros.sources import find
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
@@ -133,26 +136,39 @@ def describe(trial: Trial) -> str:
     return f"seed {trial.seed}: {verdict} after {trial.num_steps} steps (inference {median_ms:.0f} ms median{ended})"
 
 
-def evaluation(trials: Sequence[Trial], options: DemoOptions) -> Evaluation:
-    """The trials as the simulator's evaluation counts them."""
-    results = []
+def record_of(trials: Sequence[Trial], options: DemoOptions) -> SweepRecord:
+    """The trials as the simulator's sweeps count them."""
+    task = BRIDGE.task("carrot_on_plate").name
+    records = []
     for trial in trials:
         stops = [step.stop_reason for step in trial.steps if not step.moved]
         reasons = {reason: stops.count(reason) for reason in sorted(set(stops))}
         outcome: Verdict = "success" if trial.success else "failure"
-        results.append(RolloutResult(trial.seed, outcome, trial.num_steps, len(stops), 0, reasons, {}, ""))
-    task = BRIDGE.task("carrot_on_plate")
-    return Evaluation(options.checkpoint, BRIDGE.name, task.name, task.step_budget, task.settle_steps, tuple(results))
+        result = RolloutResult(trial.seed, outcome, trial.num_steps, len(stops), 0, reasons, {}, "")
+        records.append(plan.TrialRecord(plan.Trial(task, trial.seed), result, 0.0, "ROS graph", ""))
+    spec = plan.SweepSpec(
+        suite=BRIDGE.name,
+        tasks=(task,),
+        policy=options.checkpoint,
+        seeds=tuple(trial.seed for trial in trials),
+        execution_horizon=1,
+        latency=None,
+        fingerprint=None,
+        protocol=plan.protocol_of(BRIDGE, [task]),
+        provenance=provenance(device="cpu"),
+    )
+    return SweepRecord(spec, tuple(records))
 
 
 def write_json(path: Path, trials: Sequence[Trial], options: DemoOptions) -> None:
     """Every trial's outcome and what it was measured with."""
-    whole = evaluation(trials, options).to_dict()
+    whole = to_document(record_of(trials, options))
     for row, trial in zip(whole["trials"], trials, strict=True):
-        del row["num_limited"]  # the graph does not say
+        for unknown in ("num_limited", "success_step", "num_inferences"):
+            del row[unknown]  # the graph does not say
         row["goal_outcome"] = trial.outcome.name.lower()
         row["inference_s"] = [round(step.inference_s, 4) for step in trial.steps]
-    whole |= {"through": "ROS graph", "real_time_factor": options.real_time_factor, **provenance(device="cpu")}
+    whole |= {"through": "ROS graph", "real_time_factor": options.real_time_factor}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
 
@@ -193,7 +209,7 @@ def run(options: DemoOptions) -> int:
     write_pictures(trials, options, console)
     if options.json is not None:
         write_json(options.json, trials, options)
-    console.print(evaluation(trials, options).summary(), highlight=False)
+    console.print(conclude(summarize(record_of(trials, options))), highlight=False)
     num_successes = sum(trial.success for trial in trials)
     console.print(f"demo: {num_successes}/{len(trials)} trials successful", highlight=False)
     return 0 if 3 * num_successes >= 2 * len(trials) else EXIT_FAILED

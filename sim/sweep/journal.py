@@ -78,9 +78,11 @@ def open_journal(
     if folder is None:
         yield Journal(spec, file=None)
         return
+    require_usable(folder, resume=resume)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone_in(folder):
-        _begin(folder, spec, resume=resume)
+        require_usable(folder, resume=resume)  # again, now that nobody else can begin one
+        _begin(folder, spec)
         lines = _whole_lines(folder)
         trials = _parse(lines, spec, folder)
         if retry_errors:
@@ -92,6 +94,21 @@ def open_journal(
             yield Journal(spec, trials, file=file)
         finally:
             os.close(file)
+
+
+def require_usable(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder in which a sweep may not be begun or gone on with.
+
+    Raises:
+        SweepError: there is a sweep in it, and it is not to go on; or something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SweepError(f"{folder}: expected a folder, got a file")
+    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if SPEC_NAME in present and not resume:
+        raise SweepError(f"{folder}: expected no sweep there; go on with it (--resume) or choose another folder")
+    if SPEC_NAME not in present and present - {f"{SPEC_NAME}{_UNFINISHED}"}:
+        raise SweepError(f"{folder}: expected an empty folder or a sweep, got {sorted(present)[:5]}")
 
 
 def read(folder: Path) -> SweepRecord:
@@ -135,18 +152,13 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _begin(folder: Path, spec: SweepSpec, *, resume: bool) -> None:
+def _begin(folder: Path, spec: SweepSpec) -> None:
     """Write `sweep.json`, or make sure that the one that is there asks for the same."""
-    present = {path.name for path in folder.iterdir()}
-    if SPEC_NAME not in present:
-        if present - {f"{SPEC_NAME}{_UNFINISHED}"}:
-            raise SweepError(f"{folder}: expected an empty folder or a sweep, got {sorted(present)[:5]}")
-        document = {"format": FORMAT, **asdict(spec)}
-        _write(folder / SPEC_NAME, f"{json.dumps(document, indent=2)}\n".encode())
-    elif resume:
+    if (folder / SPEC_NAME).exists():
         _require_same(read_spec(folder), spec, folder)
-    else:
-        raise SweepError(f"{folder}: expected no sweep there; go on with it (--resume) or choose another folder")
+        return
+    document = {"format": FORMAT, **asdict(spec)}
+    _write(folder / SPEC_NAME, f"{json.dumps(document, indent=2)}\n".encode())
 
 
 def _require_same(there: SweepSpec, asked: SweepSpec, folder: Path) -> None:

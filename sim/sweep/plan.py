@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import cache
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from magma_ros.errors import SweepError
-from magma_ros.sim.rollout import RolloutResult
-from magma_ros.sim.sequential import SequentialPlan, sequential_plan
+from magma_ros.sim.rollout import Outcome, RolloutResult
 from magma_ros.sim.suites import Suite
+
+if TYPE_CHECKING:
+    from magma_ros.sim.sequential import SequentialPlan, SequentialResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class TrialRecord:
         worker: Who ran it, for people.
         started_at: When it began, ISO 8601 in UTC.
         num_passes: Inferences, an inference for n environments counting 1/n for each: summed over a sweep, how often
-            the network was run. 0 for a policy without one.
+            the network was run. 0 for a policy without a network, and for a server, which alone knows.
     """
 
     trial: Trial
@@ -83,16 +88,31 @@ class SweepSpec:
         Raises:
             InvalidInputError: a width or a number of seeds for which there is no plan.
         """
-        if self.width is None:
-            return None
-        return sequential_plan(width=self.width, max_trials=len(self.seeds))
+        return None if self.width is None else _stopping_rule(self.width, len(self.seeds))
 
 
-def protocol_of(suite: Suite) -> dict[str, Any]:
-    """The suite as plain JSON values: control rate, limits, and of each task instruction, budget, settling and rule."""
+def early_end(rule: SequentialPlan | None, outcomes: Iterable[Outcome | None]) -> SequentialResult | None:
+    """Where a task's trials end by `rule`, and what they say; None while that is open, and without a rule.
+
+    Args:
+        rule: When to stop.
+        outcomes: In the order of the seeds; None for a trial that is not finished. What comes after one of these, or
+            after an error, is not looked at: neither may be left out.
+    """
+    if rule is None:
+        return None
+    judged = takewhile(lambda outcome: outcome in ("success", "failure"), outcomes)
+    return rule.result([outcome == "success" for outcome in judged])
+
+
+def protocol_of(suite: Suite, tasks: Iterable[str]) -> dict[str, Any]:
+    """The suite as plain JSON values: control rate, limits, and of `tasks` instruction, budget, settling and rule.
+
+    None stands for no limit.
+    """
     return {
         "control_rate_hz": suite.control_rate_hz,
-        "limits": asdict(suite.limits),
+        "limits": {name: _plain(value) for name, value in asdict(suite.limits).items()},
         "tasks": {
             task.name: {
                 "instruction": task.instruction,
@@ -100,6 +120,19 @@ def protocol_of(suite: Suite) -> dict[str, Any]:
                 "settle_steps": task.settle_steps,
                 "success_rule": task.success_rule,
             }
-            for task in suite.tasks
+            for task in map(suite.task, tasks)
         },
     }
+
+
+def _plain(limit: Any) -> Any:
+    if limit == math.inf:
+        return None
+    return list(limit) if isinstance(limit, tuple) else limit
+
+
+@cache
+def _stopping_rule(width: float, max_trials: int) -> SequentialPlan:
+    from magma_ros.sim.sequential import sequential_plan  # noqa: PLC0415 - workers start without SciPy's statistics
+
+    return sequential_plan(width=width, max_trials=max_trials)

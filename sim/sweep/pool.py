@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from magma_ros.policies import fingerprint_of
 from magma_ros.policy import Policy
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.sim.sweep.worker import TrialRunner, TrialSetup
 
 
 class Pool(Protocol):
-    """Runs trials somewhere; what comes out of a trial does not depend on where."""
+    """Runs trials somewhere; how they end does not depend on where."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the pipeline behind the policy that all trials share; empty for one without, or when there is none."""
+        ...
 
     def run(self, trials: Iterable[Trial]) -> Iterator[TrialRecord]:
         """The record of each trial as soon as it ended, in any order.
@@ -20,7 +26,7 @@ class Pool(Protocol):
         died has an `error` for a result.
 
         Raises:
-            MagmaRosError: an environment or the policy cannot be brought up.
+            MagmaRosError: an environment or the policy cannot be brought up, or they do not fit each other.
         """
         ...
 
@@ -35,9 +41,14 @@ class InProcessPool:
     def __init__(self, setup: TrialSetup, policy: Policy | None = None) -> None:
         """Run trials of `setup` with `policy`, which is not closed; None makes one per trial, as `setup` says."""
         self._runner = TrialRunner(setup, policy, name="main")
+        self.fingerprint = "" if policy is None else fingerprint_of(policy)
 
     def run(self, trials: Iterable[Trial]) -> Iterator[TrialRecord]:
-        """The records, in the order of the trials."""
+        """The records, in the order of the trials.
+
+        Raises:
+            MagmaRosError: an environment or the policy cannot be brought up, or they do not fit each other.
+        """
         return map(self._runner.run, trials)
 
     def close(self) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from magma_ros.contract import ActionContract
 from magma_ros.controller import Controller
+from magma_ros.load_options import LoadOptions
 from magma_ros.policy import Policy
 from magma_ros.sim.env import Env
 from magma_ros.sim.latency import Latency
-from magma_ros.sim.rollout import RolloutResult, StepObserver, rollout
+from magma_ros.sim.policies import load_policy
+from magma_ros.sim.rollout import RolloutResult, rollout
 from magma_ros.sim.suites import Suite, Task
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.types import ActionChunk, Observation, StopReason
+
+if TYPE_CHECKING:
+    from magma_ros.sim.report.films import FilmRecorder
 
 EnvMaker = Callable[[Task], Env]
 PolicyMaker = Callable[[Env, int], Policy]
@@ -30,16 +38,19 @@ class TrialSetup:
     Attributes:
         suite: The protocol.
         make_env: Makes the environment of a task.
-        make_policy: Makes the policy of a trial from its environment and seed, for policies that live in the worker.
+        make_policy: Makes the policy of a trial from its environment and seed; None where one policy, which lives
+            elsewhere, answers all trials.
         execution_horizon: Actions of each chunk that are executed before the policy is asked again.
         latency: How long the policy thinks in simulated time; None for a world that waits.
+        films: Folder for a film of each trial, `TASK-SEED.webp`; None films nothing.
     """
 
     suite: Suite
     make_env: EnvMaker
-    make_policy: PolicyMaker | None
+    make_policy: PolicyMaker | None = None
     execution_horizon: int = 1
     latency: Latency | None = None
+    films: Path | None = None
 
 
 class AskedPolicy:
@@ -67,8 +78,8 @@ class AskedPolicy:
         Raises:
             MagmaRosError: as the policy.
         """
-        chunk, num_asked = self._ask(observation)
-        self.num_passes += 1 / num_asked
+        chunk, num_environments = self._ask(observation)
+        self.num_passes += 1 / num_environments
         return chunk
 
     def reset(self) -> None:
@@ -84,36 +95,22 @@ class TrialRunner:
 
     def __init__(self, setup: TrialSetup, policy: Policy | None, *, name: str) -> None:
         """Run trials of `setup` as `name`, with `policy` or, for None, with one that is made for each trial."""
+        assert (policy is None) != (setup.make_policy is None), "one policy for all trials, or one for each"
         self._setup, self._policy, self._name = setup, policy, name
         self._kept: tuple[str, Env] | None = None
 
-    def run(self, trial: Trial, *, on_step: StepObserver | None = None) -> TrialRecord:
+    def run(self, trial: Trial) -> TrialRecord:
         """One trial.
 
         Raises:
             MagmaRosError: its environment or policy cannot be brought up, or they do not fit each other.
         """
-        setup, task = self._setup, self._setup.suite.task(trial.task)
-        started_at, started_s = datetime.now(UTC).isoformat(timespec="milliseconds"), time.perf_counter()
+        started_at, started_s = utc_now(), time.perf_counter()
+        task = self._setup.suite.task(trial.task)
         env = self._env(task)
-        policy = self._policy_for(env, trial.seed)
-        try:
+        with self._policy_for(env, trial.seed) as policy:
             env.contract.require_same_motion(policy.contract, who="policy")
-            result = rollout(
-                env,
-                Controller(policy, limits=setup.suite.limits, execution_horizon=setup.execution_horizon),
-                seed=trial.seed,
-                step_budget=task.step_budget,
-                settle_steps=task.settle_steps,
-                latency=setup.latency,
-                on_step=on_step,
-            )
-        finally:
-            if self._policy is None:
-                policy.close()
-        if result.stop_reasons.get(StopReason.SERVER_GONE.value):
-            lost = f"the policy's server was gone for {result.stop_reasons[StopReason.SERVER_GONE.value]} steps"
-            result = replace(result, outcome="error", success_step=None, detail=lost)
+            result = self._roll_out(trial, task, env, policy)
         if result.outcome == "error":
             self.close()  # what an exception left behind is not the next trial's world
         wall_s = time.perf_counter() - started_s
@@ -125,19 +122,74 @@ class TrialRunner:
             self._kept[1].close()
             self._kept = None
 
+    @contextmanager
+    def _policy_for(self, env: Env, seed: int) -> Iterator[Policy]:
+        """The policy that all trials share, or one for this trial alone."""
+        if self._policy is not None:
+            yield self._policy
+            return
+        assert self._setup.make_policy is not None, "see `__init__`"
+        policy = self._setup.make_policy(env, seed)
+        try:
+            yield policy
+        finally:
+            policy.close()
+
+    def _roll_out(self, trial: Trial, task: Task, env: Env, policy: Policy) -> RolloutResult:
+        setup, film = self._setup, self._film()
+        result = rollout(
+            env,
+            Controller(policy, limits=setup.suite.limits, execution_horizon=setup.execution_horizon),
+            seed=trial.seed,
+            step_budget=task.step_budget,
+            settle_steps=task.settle_steps,
+            latency=setup.latency,
+            on_step=film,
+        )
+        num_lost = result.stop_reasons.get(StopReason.SERVER_GONE.value)
+        if num_lost:
+            result = replace(result, outcome="error", success_step=None, detail=f"no policy server in {num_lost} steps")
+        if film is not None and setup.films is not None:
+            film.save(
+                setup.films / f"{trial.task}-{trial.seed}.webp",
+                outcome=result.outcome,
+                caption=f"{trial.task}, seed {trial.seed}",
+            )
+        return result
+
+    def _film(self) -> FilmRecorder | None:
+        if self._setup.films is None:
+            return None
+        from magma_ros.sim.report.films import FilmRecorder  # noqa: PLC0415 - needs OpenCV, and only films do
+
+        return FilmRecorder()
+
+    def _num_passes(self, result: RolloutResult) -> float:
+        if isinstance(self._policy, AskedPolicy):
+            return self._policy.num_passes
+        return 0.0 if self._policy is None else float(result.num_inferences)
+
     def _env(self, task: Task) -> Env:
         if self._kept is None or self._kept[0] != task.name:
             self.close()
             self._kept = (task.name, self._setup.make_env(task))
         return self._kept[1]
 
-    def _policy_for(self, env: Env, seed: int) -> Policy:
-        if self._policy is not None:
-            return self._policy
-        assert self._setup.make_policy is not None, "a worker without a policy makes one for each trial"
-        return self._setup.make_policy(env, seed)
 
-    def _num_passes(self, result: RolloutResult) -> float:
-        if isinstance(self._policy, AskedPolicy):
-            return self._policy.num_passes
-        return 0.0 if self._policy is None else float(result.num_inferences)
+def policy_of_trial(name: str, options: LoadOptions, env: Env, seed: int) -> Policy:
+    """A policy that lives in a worker, made for one trial; `random` draws by the trial's seed.
+
+    Raises:
+        MagmaRosError: as `policies.load_policy`.
+    """
+    return load_policy(name, env, seed=seed, options=options)
+
+
+def utc_now() -> str:
+    """The present in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def lost_trial(trial: Trial, why: str, *, worker: str, started_at: str, wall_s: float) -> TrialRecord:
+    """The record of a trial whose worker did not live to make it: an error."""
+    return TrialRecord(trial, RolloutResult(trial.seed, "error", 0, 0, 0, {}, {}, why), wall_s, worker, started_at)

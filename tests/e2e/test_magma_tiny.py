@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from magma_ros.controller import Controller
 from magma_ros.pipeline import Pipeline
 from magma_ros.policy import ModelPolicy
 from magma_ros.sim.envs import make_env
-from magma_ros.sim.evaluate import evaluate
 from magma_ros.sim.rollout import rollout
 from magma_ros.sim.suites import BRIDGE
+from magma_ros.sim.sweep.plan import Trial
+from magma_ros.sim.sweep.pool import InProcessPool
+from magma_ros.sim.sweep.worker import TrialSetup
 
 MAX_PASSES_PER_ACTION = 4.0
 CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "magma-tiny"
@@ -25,16 +29,12 @@ MAX_BYTES = 20 * 10**6
 def test_magma_tiny_puts_carrots_on_plates() -> None:
     """Whole and at most 20 MB, it succeeds in at least 4 of 8 trials that are neither in its data nor in its card."""
     assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) <= MAX_BYTES
-    task = BRIDGE.task("carrot_on_plate")
-    env = make_env(BRIDGE, task)
-    try:
-        result = evaluate(
-            env, load_policy(CHECKPOINT), policy_name="magma-tiny", suite=BRIDGE, task=task, seeds=range(500, 508)
-        )
-    finally:
-        env.close()
-    assert 0 == result.count("error")
-    assert result.count("success") >= 4, result.summary()
+    setup = TrialSetup(BRIDGE, partial(make_env, BRIDGE))
+    trials = [Trial("carrot_on_plate", seed) for seed in range(500, 508)]
+    with closing(InProcessPool(setup, load_policy(CHECKPOINT))) as pool:
+        outcomes = [done.result.outcome for done in pool.run(trials)]
+    assert 0 == outcomes.count("error")
+    assert outcomes.count("success") >= 4, outcomes
 
 
 class Recorder:

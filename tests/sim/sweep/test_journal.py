@@ -1,0 +1,158 @@
+"""The folder of a sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from magma_ros.errors import SweepError
+from magma_ros.sim.sweep.journal import open_journal, read
+from magma_ros.sim.sweep.plan import Trial
+from tests.sim.sweep import toys
+
+
+def write(folder, records, **changes):
+    """A sweep of six seeds of two tasks with these trials finished."""
+    with open_journal(folder, toys.spec(**changes)) as journal:
+        for record in records:
+            journal.append(record)
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    """Specification, results and what is beside them come back as they were, ordered by task and seed."""
+    spec = toys.spec(latency={"low_s": 0.1, "high_s": 0.2}, options={"dtype": "float32"}, width=0.2)
+    error = toys.record(2, "error", detail="Traceback: boom\r\n  line two", stop_reasons={"non_finite": 3})
+    records = [toys.record(1, task="hurry"), dataclasses.replace(toys.record(3), num_passes=2.5), error]
+    with open_journal(tmp_path / "new" / "sweep", spec) as journal:
+        for record in records:
+            journal.append(record)
+        assert journal.record.trials == (records[2], records[1], records[0])
+    found = read(tmp_path / "new" / "sweep")
+    assert found.spec == spec
+    assert found.trials == (records[2], records[1], records[0])
+
+
+def test_a_line_is_in_the_file_before_append_returns(tmp_path):
+    """Whoever reads the folder while the sweep runs sees every finished trial."""
+    with open_journal(tmp_path, toys.spec()) as journal:
+        journal.append(toys.record(4))
+        assert {Trial("reach", 4)} == {done.trial for done in read(tmp_path).trials}
+
+
+def test_an_existing_sweep_is_refused_unless_it_is_to_go_on(tmp_path):
+    """The same command twice does not mix two sweeps."""
+    write(tmp_path, [toys.record(0)])
+    with pytest.raises(SweepError, match="--resume"), open_journal(tmp_path, toys.spec()):
+        pass
+    with open_journal(tmp_path, toys.spec(), resume=True) as journal:
+        assert journal.record.trials == (toys.record(0),)
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    """A sweep is not written among other files, and not over a file."""
+    (tmp_path / "thesis.tex").write_text("...")
+    for folder, reason in ((tmp_path, "thesis.tex"), (tmp_path / "thesis.tex", "expected a folder")):
+        with pytest.raises(SweepError, match=reason), open_journal(folder, toys.spec(), resume=True):
+            pass
+
+
+def test_a_sweep_that_died_before_its_first_byte_can_be_begun_again(tmp_path):
+    """A half-written specification is no sweep."""
+    (tmp_path / "sweep.json.unfinished").write_text('{"format"')
+    with open_journal(tmp_path, toys.spec(), resume=True) as journal:
+        assert journal.record.trials == ()
+
+
+@pytest.mark.parametrize("torn", ["{", '{"task": "reach", "seed": 1', "\x00\x00\x00"])
+def test_a_torn_last_line_is_dropped(tmp_path, torn):
+    """What the power cut short never happened; the next line begins at its place."""
+    write(tmp_path, [toys.record(0)])
+    with (tmp_path / "trials.jsonl").open("a") as file:
+        file.write(torn)
+    assert read(tmp_path).trials == (toys.record(0),)
+    with open_journal(tmp_path, toys.spec(), resume=True) as journal:
+        journal.append(toys.record(1))
+    assert read(tmp_path).trials == (toys.record(0), toys.record(1))
+
+
+def test_a_damaged_line_is_an_error_with_its_number(tmp_path):
+    """What is broken in the middle is not skipped."""
+    write(tmp_path, [toys.record(0), toys.record(1)])
+    lines = (tmp_path / "trials.jsonl").read_text().splitlines()
+    (tmp_path / "trials.jsonl").write_text("\n".join([lines[0], lines[1][:40], ""]))
+    with pytest.raises(SweepError, match="line 2: expected a finished trial"):
+        read(tmp_path)
+
+
+def test_a_trial_twice_is_an_error(tmp_path):
+    """Neither written nor read."""
+    with open_journal(tmp_path, toys.spec()) as journal:
+        journal.append(toys.record(0))
+        with pytest.raises(SweepError, match="reach, seed 0: expected one record"):
+            journal.append(toys.record(0, "failure"))
+    line = (tmp_path / "trials.jsonl").read_text()
+    (tmp_path / "trials.jsonl").write_text(line * 2)
+    with pytest.raises(SweepError, match="second one"):
+        read(tmp_path)
+
+
+def test_a_trial_of_another_sweep_is_an_error(tmp_path):
+    """A seed or a task that nobody asked for does not slip in."""
+    with open_journal(tmp_path, toys.spec()) as journal:
+        for stray in (toys.record(99), toys.record(0, task="fly")):
+            with pytest.raises(SweepError, match="expected a trial of the sweep"):
+                journal.append(stray)
+
+
+def test_another_sweep_is_refused_with_every_difference(tmp_path):
+    """Policy, limits and seeds are named with both values; what was the same is not."""
+    write(tmp_path, [])
+    protocol = json.loads(json.dumps(toys.spec().protocol))
+    protocol["tasks"]["reach"]["step_budget"] = 80
+    other = toys.spec(policy="noop", protocol=protocol, trials=9)
+    with pytest.raises(SweepError) as caught, open_journal(tmp_path, other, resume=True):
+        pass
+    message = str(caught.value)
+    assert 'policy "reach", asked "noop"' in message
+    assert "protocol.tasks.reach.step_budget 8, asked 80" in message
+    assert "seeds" in message
+    assert "suite" not in message
+
+
+def test_another_machine_may_go_on(tmp_path):
+    """Commit, versions and device may change between two parts of a sweep."""
+    write(tmp_path, [toys.record(0)])
+    with open_journal(tmp_path, toys.spec(provenance={"commit": "def"}), resume=True) as journal:
+        assert 1 == len(journal.record.trials)
+
+
+def test_errors_are_run_again_when_asked(tmp_path):
+    """They leave the file; what was judged stays."""
+    write(tmp_path, [toys.record(0), toys.record(1, "error"), toys.record(2, "failure")])
+    with open_journal(tmp_path, toys.spec(), resume=True, retry_errors=True) as journal:
+        assert journal.record.trials == (toys.record(0), toys.record(2, "failure"))
+        journal.append(toys.record(1))
+    assert read(tmp_path).trials == (toys.record(0), toys.record(1), toys.record(2, "failure"))
+
+
+def test_two_sweeps_do_not_share_a_folder(tmp_path):
+    """While one is running, a second one is refused; afterwards it may go on."""
+    with (
+        open_journal(tmp_path, toys.spec()),
+        pytest.raises(SweepError, match="another process"),
+        open_journal(tmp_path, toys.spec(), resume=True),
+    ):
+        pass
+    with open_journal(tmp_path, toys.spec(), resume=True):
+        pass
+
+
+def test_a_folder_without_a_sweep_cannot_be_read(tmp_path):
+    """Nor one of another format."""
+    with pytest.raises(SweepError, match=r"sweep\.json"):
+        read(tmp_path)
+    (tmp_path / "sweep.json").write_text('{"format": 99}')
+    with pytest.raises(SweepError, match="format 1"):
+        read(tmp_path)
