@@ -10,7 +10,7 @@ import statistics
 import time
 
 from magma_ros.sim.bridge.env import BridgeEnv
-from magma_ros.sim.experts import CarrotExpert
+from magma_ros.sim.bridge.experts import expert_for
 
 STEP_BUDGET = 60
 
@@ -31,7 +31,7 @@ def main() -> None:
 def steps_per_second(*, render: bool, num_steps: int) -> float:
     """Rate of `BridgeEnv.step` alone, over trials of the expert; resets and the expert's own time are left out."""
     env = BridgeEnv("carrot_on_plate", render=render)
-    expert = CarrotExpert(env)
+    expert = expert_for(env)
     spent_s = 0.0
     for index in range(num_steps):
         if index % STEP_BUDGET == 0:

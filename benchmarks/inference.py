@@ -31,7 +31,7 @@ from magma_ros.model.tiny import TinySize, build_tokenizer, tiny_config, tiny_pr
 from magma_ros.pipeline import Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
-from magma_ros.sim.experts import CarrotExpert
+from magma_ros.sim.bridge.experts import expert_for
 from magma_ros.types import Observation
 
 INSTRUCTION = "put carrot on plate"
@@ -133,7 +133,7 @@ def made_up_pipeline(model: MagmaModel) -> Pipeline:
 def recorded_episode(num_steps: int) -> list[Observation]:
     """What the camera sees while the expert puts the carrot on the plate."""
     env = BridgeEnv("carrot_on_plate", image_size_px=256)
-    expert, seen = CarrotExpert(env), []
+    expert, seen = expert_for(env), []
     observation, _ = env.reset(seed=0)
     for _ in range(num_steps):
         seen.append(Observation(observation.images, INSTRUCTION, observation.stamp_s))

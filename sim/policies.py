@@ -132,12 +132,12 @@ def expert_for(env: Env) -> Expert:
     Raises:
         EnvError: there is none.
     """
-    from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo
-    from magma_ros.sim.experts import CarrotExpert  # noqa: PLC0415 - same
+    from magma_ros.sim.bridge import experts  # noqa: PLC0415 - needs MuJoCo
+    from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - same
 
     if not isinstance(env, BridgeEnv):
         raise EnvError(f"no scripted expert for {type(env).__name__}, available for BridgeEnv")
-    return CarrotExpert(env)
+    return experts.expert_for(env)
 
 
 def _single(action: Action, observation: Observation) -> ActionChunk:

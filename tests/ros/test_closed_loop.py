@@ -8,7 +8,7 @@ import pytest
 from magma_ros.ros import interface
 from magma_ros.ros.goal import Outcome
 from magma_ros.sim.bridge.env import BridgeEnv
-from magma_ros.sim.experts import CarrotExpert
+from magma_ros.sim.bridge.experts import expert_for
 
 SCRIPT = str(Path(__file__).with_name("scripted_policy_node.py"))
 SEED = 0
@@ -19,7 +19,7 @@ def demo():
     """The expert's actions for one seed, from the simulator alone, and where they left the end effector."""
     env = BridgeEnv(render=False)
     env.reset(seed=SEED)
-    expert, actions = CarrotExpert(env), []
+    expert, actions = expert_for(env), []
     for _ in range(60):
         actions.append(expert.act())
         observation, _, _, _, info = env.step(actions[-1])
