@@ -1,291 +1,286 @@
-"""Perturbed demonstrations: an actor that errs on purpose, and in every state the action that the expert would take.
+"""Perturbed demonstrations of any task of any simulator, straight to episodes.
 
 Rolled out without pictures first; only the frames that are kept are drawn.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field, fields
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import count
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, Protocol
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
+from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.policy import Policy
-from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv, BridgeState
-from magma_ros.sim.experts import CarrotExpert
-from magma_ros.types import Action, FloatArray, Observation
+from magma_ros.sim import envs
+from magma_ros.sim.attempts import Attempt, AttemptLog, TaskReport, num_failures_in_a_row
+from magma_ros.sim.demonstration import Chooser, Rollout, count_idle, roll_out, to_episode
+from magma_ros.sim.env import Env, Expert, RecordableEnv
+from magma_ros.sim.in_order import InOrder
+from magma_ros.sim.perturbation import Perturbation, Perturber
+from magma_ros.sim.policies import expert_for
+from magma_ros.sim.suites import Suite, Task
+from magma_ros.types import Action, Observation
 
-PolicyFactory = Callable[[], Policy]
-MAX_DONE_FRAMES = 3
-IDLE_TRANSLATION_M = 1e-3
-IDLE_ROTATION_RAD = 1e-2
-_MAX_EXECUTED_M = 0.045
-_MAX_EXECUTED_RAD = 0.4
+FIRST_SEED = 1_000_000
+"""Of collection; the seeds below are for evaluation."""
+REPORT_NAME = "report.json"
 
-
-@dataclass(frozen=True, slots=True)
-class Perturbation:
-    """How the executed action departs from the intended one.
-
-    Attributes:
-        clean_share: Share of episodes that are not perturbed at all.
-        start_share: Share of the others that begin at a random end-effector pose.
-        noise_m, noise_rad: Standard deviation of the correlated noise at scale 1; an episode's scale is 0 … 1.3.
-        noise_memory: Correlation of the noise between two steps.
-        push_rate, push_m, push_rad: Pushes begun per step and their largest step per axis; one lasts 2 to 5 steps.
-        flip_rate: Wrong gripper commands begun per step; one lasts 1 or 2 steps.
-        min_steps, max_steps: All of this ends after a number of steps from this range, so that the expert can finish.
-    """
-
-    clean_share: float = 0.15
-    start_share: float = 0.5
-    noise_m: float = 0.006
-    noise_rad: float = 0.05
-    noise_memory: float = 0.7
-    push_rate: float = 0.03
-    push_m: float = 0.025
-    push_rad: float = 0.2
-    flip_rate: float = 0.012
-    min_steps: int = 15
-    max_steps: int = 60
+Fields = dict[str, Any]
+"""An episode as plain values, which go from one process to another."""
 
 
-@dataclass(frozen=True, slots=True)
+class EnvFactory(Protocol):
+    """Makes the environment of a task, with pictures or without; `envs.make_env` is one."""
+
+    def __call__(self, suite: Suite, task: Task, *, render: bool) -> RecordableEnv:
+        """A new environment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectConfig:
-    """What one call of `collect` does, apart from where and how many.
+    """What `collect` does with each task. The callables go to other processes, so they must pickle.
 
     Attributes:
-        perturbation: Of every executed action.
-        actor: Makes the policy that acts (DAgger), once in each worker, so it must pickle; None lets the expert act.
+        perturbation: Of every executed action; None for the task's own.
+        actor: Makes the policy that acts (DAgger), once in each worker; None lets the expert act.
         expert_share: With an `actor`: chance per step that the expert's action is executed instead (beta).
-        max_steps: Control steps after which an episode is given up.
-        image_size_px: Side of the recorded picture.
+        max_steps: Control steps after which an attempt is given up; None for one and a half step budgets.
+        give_up_after: A task is left as it is after so many attempts in a row of which none was kept.
+        make_env: Makes the environments.
+        make_expert: Makes the expert of an environment.
     """
 
-    perturbation: Perturbation = field(default_factory=Perturbation)
-    actor: PolicyFactory | None = None
+    perturbation: Perturbation | None = None
+    actor: Callable[[], Policy] | None = None
     expert_share: float = 0.0
-    max_steps: int = 90
-    image_size_px: int = 128
+    max_steps: int | None = None
+    give_up_after: int = 25
+    make_env: EnvFactory = envs.make_env
+    make_expert: Callable[[Env], Expert] = expert_for
 
 
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """What `collect` wrote: `num_idle_frames` have a label of less than 1 mm and 0.01 rad and no gripper change."""
+    """What a dataset holds, and how quickly this call made its part of it.
 
-    num_episodes: int
-    num_attempts: int
-    num_frames: int
-    num_idle_frames: int
+    Attributes:
+        tasks: What there is of each task, of all calls together.
+        num_new_frames: Frames that this call wrote.
+        wall_s: How long it took, starting the workers included [s].
+        workers: Processes that it used.
+    """
+
+    tasks: tuple[TaskReport, ...]
+    num_new_frames: int
+    wall_s: float
+    workers: int
+
+    @property
+    def frames_per_s(self) -> float:
+        """Of this call."""
+        return self.num_new_frames / self.wall_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        run = {"num_frames": self.num_new_frames, "wall_s": round(self.wall_s, 3), "workers": self.workers}
+        return {"tasks": [task.to_dict() for task in self.tasks], "last_call": run}
 
 
-class Perturber:
-    """Turns intended actions into executed ones; its whole course is fixed by `generator`."""
+class Collector:
+    """Makes attempts in one process; owns the environments of the task at hand, and the acting policy."""
 
-    def __init__(self, perturbation: Perturbation, generator: np.random.Generator) -> None:
-        self._settings, self._generator = perturbation, generator
-        self.is_clean = bool(generator.random() < perturbation.clean_share)
-        self._scale = float(generator.uniform(0.0, 1.3))
-        self._steps_left = int(generator.integers(perturbation.min_steps, perturbation.max_steps + 1))
-        self._noise = np.zeros(6)
-        self._push, self._push_steps, self._flip_steps = np.zeros(6), 0, 0
+    def __init__(self, suite: Suite, config: CollectConfig) -> None:
+        self._suite, self._config = suite, config
+        self._actor = config.actor() if config.actor else None
+        self._envs: dict[bool, RecordableEnv] = {}
+        self._task: Task | None = None
 
-    def start_pose(self) -> tuple[FloatArray, FloatArray] | None:
-        """A random end-effector pose in the base frame (position [m], quat_xyzw), or None to begin at home."""
-        draw = self._generator
-        if self.is_clean or draw.random() >= self._settings.start_share:
-            return None
-        position = draw.uniform([0.20, -0.13, 0.075], [0.40, 0.16, 0.20])
-        down = Rotation.from_matrix([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-        turn = Rotation.from_euler("xyz", [*draw.uniform(-0.15, 0.15, 2), draw.uniform(-0.4, 2.0)])
-        return position, np.asarray((turn * down).as_quat())
-
-    def execute(self, intended: Action) -> Action:
-        """`intended` with noise, pushes and gripper flips; at most 4.5 cm and 0.4 rad."""
-        self._steps_left -= 1
-        if self.is_clean or self._steps_left < 0:
-            return intended
-        self._advance()
-        motion = np.concatenate([intended.translation_m, intended.rotation_vector_rad])
-        motion = self._push if self._push_steps > 0 else motion + self._noise
-        opening = 1.0 - intended.gripper_opening if self._flip_steps > 0 else intended.gripper_opening
-        return Action(
-            _shorten(motion[:3], _MAX_EXECUTED_M), _shorten(motion[3:], _MAX_EXECUTED_RAD), opening, intended.frame
+    def __call__(self, item: tuple[str, int], /) -> tuple[Attempt, Fields | None]:
+        """The attempt at a task and seed, and its episode if it is kept: an expert's successes, all of a policy's."""
+        task_name, seed = item
+        task = self._begin(task_name)
+        env = self._env(task, render=self._actor is not None)
+        generator = np.random.default_rng([seed, 1])
+        rollout = roll_out(
+            env,
+            self._config.make_expert(env),
+            Perturber(perturbation_of(self._suite, task, self._config), generator),
+            seed=seed,
+            settle_steps=task.settle_steps,
+            max_steps=max_steps_of(task, self._config),
+            choose=None if self._actor is None else self._choice(self._actor, generator),
         )
+        kept = rollout.success or self._actor is not None
+        num_idle = count_idle(rollout, period_s=env.contract.control_period_s)
+        attempt = Attempt(task.name, seed, rollout.success, kept, len(rollout.states), num_idle)
+        return attempt, _fields(self._draw(task, rollout, seed=seed)) if kept else None
 
-    def _advance(self) -> None:
-        settings, draw = self._settings, self._generator
-        memory = settings.noise_memory
-        spread = self._scale * np.repeat([settings.noise_m, settings.noise_rad], 3)
-        self._noise = memory * self._noise + np.sqrt(1.0 - memory**2) * spread * draw.standard_normal(6)
-        self._push_steps, self._flip_steps = self._push_steps - 1, self._flip_steps - 1
-        if draw.random() < settings.push_rate:
-            self._push_steps = int(draw.integers(2, 6))
-            self._push = draw.uniform(-1.0, 1.0, 6) * np.repeat([settings.push_m, settings.push_rad], 3)
-        if draw.random() < settings.flip_rate:
-            self._flip_steps = int(draw.integers(1, 3))
+    def close(self) -> None:
+        """Release the environments and the policy."""
+        self._close_envs()
+        if self._actor is not None:
+            self._actor.close()
 
+    def _choice(self, actor: Policy, generator: np.random.Generator) -> Chooser:
+        """The actor's action, or the expert's with its chance."""
+        actor.reset()
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One attempt without pictures: states and, for each, the expert's action; `success` at its last step."""
+        def choose(observation: Observation, label: Action) -> Action:
+            return label if generator.random() < self._config.expert_share else actor.infer(observation)[0]
 
-    states: tuple[BridgeState, ...]
-    actions: tuple[Action, ...]
-    success: bool
+        return choose
+
+    def _draw(self, task: Task, rollout: Rollout, *, seed: int) -> Episode:
+        env = self._env(task, render=True)
+        return to_episode(rollout, [env.set_state(state) for state in rollout.states], seed=seed)
+
+    def _begin(self, task_name: str) -> Task:
+        if self._task is None or self._task.name != task_name:
+            self._close_envs()
+            self._task = self._suite.task(task_name)
+        return self._task
+
+    def _env(self, task: Task, *, render: bool) -> RecordableEnv:
+        if render not in self._envs:
+            self._envs[render] = self._config.make_env(self._suite, task, render=render)
+        return self._envs[render]
+
+    def _close_envs(self) -> None:
+        while self._envs:
+            self._envs.popitem()[1].close()
 
 
 def collect(
     output_dir: Path,
     *,
+    suite: Suite,
+    tasks: Sequence[str] = (),
     num_episodes: int,
-    first_seed: int = 1_000_000,
+    first_seed: int = FIRST_SEED,
     config: CollectConfig | None = None,
     workers: int = 2,
+    on_attempt: Callable[[Attempt, int], None] | None = None,
 ) -> CollectReport:
-    """Write demonstrations of seeds `first_seed`, … until the dataset in `output_dir` has `num_episodes` episodes.
+    """Write demonstrations until the dataset in `output_dir` has `num_episodes` of each of `tasks`, one by one.
 
-    Goes on where it stopped. The expert's own episodes are kept when they end in success, a policy's always. What is
-    written depends on the seeds and the configuration alone, not on the number of workers.
+    Goes on where it stopped, killed or not. What is written depends on the suite, the seeds and the configuration
+    alone, not on the number of workers; `report.json` beside it says what came of the attempts.
+
+    Args:
+        output_dir: The dataset, made when it is not there.
+        suite: Where the tasks belong.
+        tasks: Their names; all of the suite's when there are none.
+        num_episodes: Of each task.
+        first_seed: Of each task's first attempt; the others follow.
+        config: How.
+        workers: Processes; 1 is this one.
+        on_attempt: Sees each attempt once it is on the disk, and how many episodes its task has by then.
+
+    Raises:
+        EnvError: no such task, nobody to demonstrate it, or a worker died.
+        EpisodeError: the dataset was begun with other settings, or cannot be read.
     """
     config = config or CollectConfig()
-    writer = EpisodeWriter(output_dir, contract=BRIDGE_CONTRACT, source=_describe(config, first_seed))
-    next_seed = EpisodeDataset(output_dir).read(len(writer) - 1).seed + 1 if len(writer) else first_seed
-    num_attempts = num_frames = num_idle = num_written = 0
-    episodes = _in_order(config, count(next_seed), workers=workers)
-    while len(writer) < num_episodes:
-        episode = next(episodes)
-        num_attempts += 1
-        if episode is not None:
-            writer.append(episode)
-            num_written += 1
-            num_frames += len(episode)
-            num_idle += count_idle(episode)
-    episodes.close()
-    return CollectReport(num_written, num_attempts, num_frames, num_idle)
+    goals = [suite.task(name) for name in tasks] or list(suite.tasks)
+    source = _source(output_dir, suite, goals, config, first_seed=first_seed)
+    started_s = perf_counter()
+    with closing(config.make_env(suite, goals[0], render=False)) as env:
+        writer = EpisodeWriter(output_dir, contract=env.contract, source=source)
+    log = AttemptLog(output_dir, num_episodes=len(writer))
+    num_frames = 0
+    with closing(InOrder(partial(Collector, suite, config), workers=workers)) as makers:
+        for goal in goals:
+            made = _attempts(makers, log, goal, num_episodes=num_episodes, first_seed=first_seed, config=config)
+            for attempt, episode in made:
+                log.append(attempt)
+                if episode is not None:
+                    writer.append(episode)
+                    num_frames += len(episode)
+                if on_attempt is not None:
+                    on_attempt(attempt, log.num_episodes(goal.name))
+    report = CollectReport(log.reports(), num_frames, perf_counter() - started_s, workers)
+    (output_dir / REPORT_NAME).write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    return report
 
 
-class Collector:
-    """Makes episodes in one process; owns its environments and the acting policy."""
+def perturbation_of(suite: Suite, task: Task, config: CollectConfig) -> Perturbation:
+    """The configured perturbation, or the one that the simulator has for `task`.
 
-    def __init__(self, config: CollectConfig) -> None:
-        self._config = config
-        self._physics, self._renderer = BridgeEnv(render=False), BridgeEnv(image_size_px=config.image_size_px)
-        self._policy = config.actor() if config.actor else None
+    Raises:
+        EnvError: there is none.
+    """
+    if config.perturbation is not None:
+        return config.perturbation
+    from magma_ros.sim.bridge.perturbation import PERTURBATIONS  # noqa: PLC0415 - needs MuJoCo, as all of the package
 
-    def __call__(self, seed: int) -> Episode | None:
-        """The episode of `seed`, or None when it is not kept."""
-        env = self._physics if self._policy is None else self._renderer
-        rollout = roll_out(env, seed=seed, config=self._config, policy=self._policy)
-        if self._policy is None and not rollout.success:
-            return None
-        return _episode([self._renderer.set_state(state) for state in rollout.states], rollout, seed=seed)
+    if suite.simulator != "bridge" or task.name not in PERTURBATIONS:
+        raise EnvError(f"{suite.name}/{task.name}: no perturbation, available for {sorted(PERTURBATIONS)} of bridge")
+    return PERTURBATIONS[task.name]
 
 
-def roll_out(env: BridgeEnv, *, seed: int, config: CollectConfig, policy: Policy | None) -> Rollout:
-    """One attempt at `seed`, ended by the step budget or once the expert has had nothing to do for three steps."""
-    draw = np.random.default_rng([seed, 1])
-    perturber = Perturber(config.perturbation, draw)
-    expert = CarrotExpert(env)
-    states: list[BridgeState] = []
-    actions: list[Action] = []
-    observation, info = env.reset(seed=seed)
-    start = perturber.start_pose()
-    if start is not None:
-        observation = env.place_ee(*start)
-    if policy is not None:
-        policy.reset()
-    num_done = 0
-    while len(states) < config.max_steps and num_done < MAX_DONE_FRAMES:
-        label = expert.act()
-        states.append(env.get_state())
-        actions.append(label)
-        num_done = num_done + 1 if info["success"] and is_motionless(label) else 0
-        intended = label
-        if policy is not None and draw.random() >= config.expert_share:
-            intended = policy.infer(observation)[0]
-        observation, _, _, _, info = env.step(perturber.execute(intended))
-    return Rollout(tuple(states), tuple(actions), bool(info["success"]))
+def max_steps_of(task: Task, config: CollectConfig) -> int:
+    """Control steps after which an attempt at `task` is given up."""
+    return task.step_budget * 3 // 2 if config.max_steps is None else config.max_steps
 
 
-def is_motionless(action: Action) -> bool:
-    """Less than 1 mm and less than 0.01 rad."""
-    translation, rotation = np.linalg.norm(action.translation_m), np.linalg.norm(action.rotation_vector_rad)
-    return bool(translation < IDLE_TRANSLATION_M and rotation < IDLE_ROTATION_RAD)
+def _attempts(
+    makers: InOrder[tuple[str, int], tuple[Attempt, Fields | None]],
+    log: AttemptLog,
+    task: Task,
+    *,
+    num_episodes: int,
+    first_seed: int,
+    config: CollectConfig,
+) -> Iterator[tuple[Attempt, Episode | None]]:
+    """The attempts that `task` still needs, after those in `log`."""
+    before = log.of(task.name)
+    num_kept = log.num_episodes(task.name)
+    num_failures = num_failures_in_a_row(before)
+    seeds = count(before[-1].seed + 1 if before else first_seed)
+    with closing(makers.map((task.name, seed) for seed in seeds)) as made:
+        while num_kept < num_episodes and num_failures < config.give_up_after:
+            attempt, fields = next(made)
+            num_kept += attempt.kept
+            num_failures = 0 if attempt.kept else num_failures + 1
+            yield attempt, None if fields is None else Episode(**fields)
 
 
-def count_idle(episode: Episode) -> int:
-    """Frames whose label neither moves the arm nor asks the gripper for something new."""
-    still = np.linalg.norm(episode.actions[:, :3], axis=1) < IDLE_TRANSLATION_M
-    still &= np.linalg.norm(episode.actions[:, 3:6], axis=1) < IDLE_ROTATION_RAD
-    before = np.concatenate([episode.gripper_opening[:1], episode.actions[:-1, 6]])
-    return int((still & (np.abs(episode.actions[:, 6] - before) < 0.5)).sum())
-
-
-def _episode(observations: list[Observation], rollout: Rollout, *, seed: int) -> Episode:
-    proprio = [observation.proprio for observation in observations]
-    measured = [p for p in proprio if p is not None]
-    return Episode(
-        images={name: np.stack([o.images[name] for o in observations]) for name in observations[0].images},
-        actions=np.stack([action.to_array() for action in rollout.actions]),
-        ee_position_m=np.stack([p.ee_position_m for p in measured]),
-        ee_quat_xyzw=np.stack([p.ee_quat_xyzw for p in measured]),
-        gripper_opening=np.array([p.gripper_opening for p in measured]),
-        joint_positions_rad=np.stack([p.joint_positions_rad for p in measured]),
-        stamps_s=np.array([observation.stamp_s for observation in observations]),
-        instruction=observations[0].instruction,
-        seed=seed,
-        success=rollout.success,
-    )
-
-
-def _in_order(config: CollectConfig, seeds: Iterable[int], *, workers: int) -> Generator[Episode | None, None, None]:
-    """The episode of each seed, in order, made a few seeds ahead by `workers` processes (by this one for 1)."""
-    if workers <= 1:
-        yield from map(Collector(config), seeds)
-        return
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(config,))
-    waiting: deque[Future[dict[str, Any] | None]] = deque()
-    try:
-        for seed in seeds:
-            waiting.append(pool.submit(_collect_in_worker, seed))
-            if len(waiting) > 2 * workers:
-                values = waiting.popleft().result()
-                yield None if values is None else Episode(**values)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker_collectors: list[Collector] = []
-"""The one collector of a worker process; empty in the process that hands out the seeds."""
-
-
-def _start_worker(config: CollectConfig) -> None:
-    _worker_collectors.append(Collector(config))
-
-
-def _collect_in_worker(seed: int) -> dict[str, Any] | None:
-    """The fields of the episode: plain values, which pickle."""
-    episode = _worker_collectors[0](seed)
-    if episode is None:
-        return None
-    return {**{f.name: getattr(episode, f.name) for f in fields(episode)}, "images": dict(episode.images)}
-
-
-def _shorten(vector: FloatArray, longest: float) -> FloatArray:
-    return np.asarray(vector * min(1.0, longest / max(float(np.linalg.norm(vector)), 1e-12)))
-
-
-def _describe(config: CollectConfig, first_seed: int) -> dict[str, Any]:
+def _source(
+    folder: Path, suite: Suite, tasks: Sequence[Task], config: CollectConfig, *, first_seed: int
+) -> dict[str, Any]:
+    """What decides the episodes, as the dataset's description says it; a present dataset must agree."""
     actor = "expert" if config.actor is None else "policy"
-    perturbation = {name: getattr(config.perturbation, name) for name in Perturbation.__dataclass_fields__}
-    return {"env": "bridge/carrot_on_plate", "actor": actor, "first_seed": first_seed, "perturbation": perturbation}
+    settings = {"suite": suite.name, "actor": actor, "expert_share": config.expert_share, "first_seed": first_seed}
+    asked = {
+        task.name: {
+            "max_steps": max_steps_of(task, config),
+            "settle_steps": task.settle_steps,
+            "perturbation": asdict(perturbation_of(suite, task, config)),
+        }
+        for task in tasks
+    }
+    asked = json.loads(json.dumps(asked))
+    if not (folder / "dataset.json").exists():
+        return {**settings, "tasks": asked}
+    present = EpisodeDataset(folder).source
+    known = present.get("tasks", {})
+    changed = [name for name, value in settings.items() if present.get(name) != value]
+    changed += [name for name, value in asked.items() if known.get(name, value) != value]
+    if changed:
+        raise EpisodeError(f"{folder}: begun with other settings ({', '.join(changed)}); collect into another folder")
+    return {**settings, "tasks": {**known, **asked}}
+
+
+def _fields(episode: Episode) -> Fields:
+    """Plain values, which pickle."""
+    return {**{f.name: getattr(episode, f.name) for f in fields(episode)}, "images": dict(episode.images)}

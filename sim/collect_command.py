@@ -1,0 +1,103 @@
+"""What `magma-ros collect` does: options in, progress and what came of each task out."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from magma_ros.errors import EnvError
+from magma_ros.load_options import LoadOptions
+from magma_ros.policies import open_policy
+from magma_ros.sim.attempts import Attempt, TaskReport
+from magma_ros.sim.collect import FIRST_SEED, CollectConfig, collect
+from magma_ros.sim.suites import find_suite
+from magma_ros.sources import find
+
+EXIT_OK = 0
+EXIT_INCOMPLETE = 1
+
+
+def collect_demos(  # noqa: PLR0913 - each is a flag
+    *,
+    output: Path,
+    suite: str = "bridge",
+    task: tuple[str, ...] = (),
+    episodes: int = 300,
+    first_seed: int = FIRST_SEED,
+    workers: int = 2,
+    policy: str = "expert",
+    expert_share: float = 0.0,
+    options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
+) -> int:
+    """Record demonstrations, labelled by the expert in every state; goes on where it stopped, killed or not.
+
+    Args:
+        output: Dataset folder, created when it is not there.
+        suite: Set of tasks.
+        task: Goals within the suite, one or more; all of them when none is named.
+        episodes: Number of episodes that the dataset has of each task at the end, at least 1.
+        first_seed: Of the first initial state, at least 1000000: the seeds below are for evaluation.
+        workers: Processes.
+        policy: Who acts: expert, or a checkpoint (its name or folder), whose mistakes the expert then corrects.
+        expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
+        options: How a checkpoint is brought up.
+
+    Returns:
+        0, or 1 when the expert failed so often at a task that it was left incomplete.
+    """
+    if episodes < 1 or workers < 1 or first_seed < FIRST_SEED or not 0.0 <= expert_share <= 1.0:
+        raise EnvError(
+            f"expected at least 1 episode and worker, a first seed of at least {FIRST_SEED} and an expert share of "
+            f"0 to 1, got {episodes}, {workers}, {first_seed} and {expert_share}"
+        )
+    protocol = find_suite(suite)
+    actor = None if policy == "expert" else partial(open_policy, find(policy), options)
+    with _progress() as progress:
+        bars: dict[str, TaskID] = {}
+
+        def show(attempt: Attempt, num_episodes: int) -> None:
+            if attempt.task not in bars:
+                bars[attempt.task] = progress.add_task(attempt.task, total=episodes)
+            progress.update(bars[attempt.task], completed=num_episodes)
+
+        report = collect(
+            output,
+            suite=protocol,
+            tasks=task,
+            num_episodes=episodes,
+            first_seed=first_seed,
+            config=CollectConfig(actor=actor, expert_share=expert_share),
+            workers=workers,
+            on_attempt=show,
+        )
+    for of_task in report.tasks:
+        print(describe(of_task))
+    print(
+        f"{report.num_new_frames} new frames, {60 * report.frames_per_s:.0f} a minute with {workers} workers, "
+        f"first_seed {first_seed}, dataset {output}",
+        flush=True,
+    )
+    asked = task or tuple(goal.name for goal in protocol.tasks)
+    complete = {of_task.task for of_task in report.tasks if of_task.num_episodes >= episodes}
+    return EXIT_OK if complete.issuperset(asked) else EXIT_INCOMPLETE
+
+
+def describe(report: TaskReport) -> str:
+    """What there is of one task, in a line."""
+    low, high = report.success_interval
+    return (
+        f"{report.task}: episodes {report.num_episodes}, frames {report.num_frames}, idle frames "
+        f"{report.num_idle_frames}, successes {report.num_successes} of {report.num_attempts} attempts, "
+        f"95% Wilson [{low:.2f}, {high:.2f}]"
+    )
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(file=sys.stderr), transient=True)

@@ -1,0 +1,97 @@
+"""Work on a row of items in several processes, with the results in the order of the items."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any, Generic, Protocol, TypeVar
+
+from magma_ros.errors import EnvError
+
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Made_co = TypeVar("Made_co", covariant=True)
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Worker(Protocol[Item_contra, Made_co]):
+    """Makes something of one item after the other."""
+
+    def __call__(self, item: Item_contra, /) -> Made_co:
+        """What is made of `item`, whatever came before it."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
+class InOrder(Generic[Item, Made]):
+    """Workers in processes of their own, each with what `make_worker` made there; a single one works in this one."""
+
+    def __init__(self, make_worker: Callable[[], Worker[Item, Made]], *, workers: int) -> None:
+        """Start them; with more than one, `make_worker`, the items and the results must pickle."""
+        self._here = make_worker() if workers <= 1 else None
+        self._num_ahead = 2 * workers
+        self._pool = (
+            None
+            if self._here is not None
+            else ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(make_worker,))
+        )
+
+    def map(self, items: Iterable[Item]) -> Generator[Made, None, None]:
+        """What was made of each item, in their order; a few are worked on ahead, and dropped when this is closed.
+
+        Raises:
+            EnvError: a worker's process ended.
+        """
+        if self._pool is None:
+            assert self._here is not None
+            yield from map(self._here, items)
+            return
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                waiting.append(self._pool.submit(_work, item))
+                if len(waiting) > self._num_ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise EnvError("a worker's process ended by itself; start again to go on from what is written") from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """End the workers; what they are at is finished first."""
+        if self._here is not None:
+            self._here.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker_here: list[Worker[Any, Any]] = []
+"""The one worker of a worker's process; empty in the process that hands out the items."""
+
+
+def _start(make_worker: Callable[[], Worker[Any, Any]]) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    _worker_here.append(make_worker())
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next item forever."""
+    parent = parent_process()
+    assert parent is not None, "started by `InOrder`"
+    parent.join()
+    os._exit(1)
+
+
+def _work(item: Any) -> Any:
+    return _worker_here[0](item)

@@ -1,0 +1,39 @@
+"""Work in several processes whose results come in the order of the items."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from itertools import count
+
+import pytest
+
+from magma_ros.errors import EnvError
+from magma_ros.sim.in_order import InOrder
+from tests.sim.squarer import Squarer
+
+
+def test_one_worker_is_this_process() -> None:
+    """No process is started, and the worker is closed at the end."""
+    worker = Squarer()
+    row = InOrder(lambda: worker, workers=1)
+    assert [(0, os.getpid()), (1, os.getpid()), (4, os.getpid())] == list(row.map(range(3)))
+    row.close()
+    assert worker.is_closed
+
+
+def test_two_workers_keep_the_order_and_may_be_left_early() -> None:
+    """Of endless items the first few are taken; a second row follows in the same processes."""
+    with closing(InOrder(Squarer, workers=2)) as row:
+        with closing(row.map(count())) as squares:
+            first = [next(squares) for _ in range(20)]
+        second = list(row.map(range(5, 9)))
+    assert [i**2 for i in range(20)] == [square for square, _ in first]
+    assert [25, 36, 49, 64] == [square for square, _ in second]
+    assert os.getpid() not in {pid for _, pid in first + second}
+
+
+def test_a_dead_worker_is_said() -> None:
+    """A process that ended by itself raises, rather than leaving the row waiting."""
+    with closing(InOrder(Squarer, workers=2)) as row, pytest.raises(EnvError, match="ended by itself"):
+        list(row.map([1, -1, 2]))
