@@ -19,7 +19,8 @@ from magma_ros.playout import Playout
 from magma_ros.ros.conversions import GripperJoint
 from magma_ros.sim.bridge.arm import ARM_JOINTS, EE_OFFSET_M, HOME_JOINTS_RAD
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
-from magma_ros.sim.bridge.scene import BASE_POSITION_M, CONTROL_HZ, TABLE_TOP_M
+from magma_ros.sim.bridge.scene import CONTROL_HZ
+from magma_ros.sim.bridge.stages import BASE_POSITION_M, TABLE_TOP_M
 from magma_ros.sim.suites import BRIDGE_LIMITS
 from magma_ros.supervision import SPREAD
 from magma_ros.types import Action, Pose

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HOME_JOINTS_RAD = (-0.01840777, 0.0398835, 0.22242722, -0.00460194, 1.36524296, 0.00153398)
+SINK_HOME_JOINTS_RAD = (-0.2600599, -0.12875618, 0.04461369, -0.00652761, 1.7033415, -0.26983038)
 GRIPPER_TARGET_M = (0.014, 0.038)
 """Finger targets of gripper openings 0 and 1; 1 mm beyond what the fingers can reach."""
 FINGER_RANGE_M = (0.015, 0.037)
@@ -80,7 +81,7 @@ _LINKS = (
 
 
 def arm_defaults() -> str:
-    """Classes "robot" (drawn, touches nothing) and "pad" (a finger's pad: touches table, plate and carrot)."""
+    """Classes "robot" (drawn, touches nothing) and "pad" (a finger's pad: touches table, target and source)."""
     return (
         '<default class="robot"><geom type="mesh" contype="0" conaffinity="0" mass="0" material="black"/></default>'
         '<default class="pad"><geom type="box" size="0.0215 0.004 0.0075" contype="0" conaffinity="7" condim="4" '

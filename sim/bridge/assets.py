@@ -1,4 +1,4 @@
-"""Files that the scene is built from: the arm's meshes, a painted wood texture and the carrot's shape."""
+"""Files that the scenes are built from: the arm's meshes and painted pictures; and the vertices of hulls."""
 
 from __future__ import annotations
 
@@ -25,17 +25,7 @@ MESHES = {
     "finger": "WXSA-250-M-10-Finger.stl",
 }
 WOOD_SIZE_PX = 256
-_CARROT_SECTIONS = (
-    (-1.0, 0.55),
-    (-0.94, 0.9),
-    (-0.8, 1.0),
-    (-0.3, 0.93),
-    (0.3, 0.8),
-    (0.75, 0.62),
-    (0.93, 0.42),
-    (1.0, 0.15),
-)
-_CARROT_SIDES = 12
+_HULL_SIDES = 12
 
 
 @cache
@@ -45,7 +35,7 @@ def scene_files() -> dict[str, bytes]:
     Raises:
         EnvError: a mesh is missing from the installed package.
     """
-    files = {"wood.png": _png(wood_picture())}
+    files = {"wood.png": png(wood_picture())}
     for name in MESHES.values():
         path = MESH_FOLDER / name
         if not path.is_file():
@@ -67,15 +57,16 @@ def wood_picture(*, seed: int = 7) -> ImageArray:
     return np.asarray(np.clip(colour, 0, 255), dtype=np.uint8)
 
 
-def carrot_vertices(half_size_m: tuple[float, float, float]) -> FloatArray:
-    """A tapered root lying along x, thick end at -x, shape (n, 3) [m]; its convex hull fills the given half sizes."""
-    angles = np.linspace(0.0, 2.0 * np.pi, _CARROT_SIDES, endpoint=False)
+def hull_vertices(half_size_m: tuple[float, float, float], sections: tuple[tuple[float, float], ...]) -> FloatArray:
+    """Rings about x, shape (n, 3) [m]; `sections` are (x, width) as shares of the half sizes."""
+    angles = np.linspace(0.0, 2.0 * np.pi, _HULL_SIDES, endpoint=False)
     ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    rings = [np.column_stack([np.full(_CARROT_SIDES, x), ring * width]) for x, width in _CARROT_SECTIONS]
+    rings = [np.column_stack([np.full(_HULL_SIDES, x), ring * width]) for x, width in sections]
     return np.asarray(np.concatenate(rings) * np.array(half_size_m))
 
 
-def _png(picture: ImageArray) -> bytes:
+def png(picture: ImageArray) -> bytes:
+    """An RGB picture as the bytes of a file."""
     ok, data = cv2.imencode(".png", picture[..., ::-1])
     assert ok, "encoding a picture that we made ourselves cannot fail"
     return data.tobytes()

@@ -1,25 +1,20 @@
-"""Where carrot and plate begin: SimplerEnv's 24 layouts (seeds 0..23) and seeded ones between them."""
+"""Where source and target of a task begin: SimplerEnv's episodes, and layouts that are drawn in the same range."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cache
+from itertools import permutations, product
+from typing import Protocol
 
 import numpy as np
 
 from magma_ros.errors import InvalidInputError
 from magma_ros.types import FloatArray, frozen_array
 
-NUM_OFFICIAL_LAYOUTS = 24
 SQUARE_CENTRE_M = (-0.16, 0.0)
-SQUARE_HALF_EDGE_M = 0.075
-SOURCE_YAWS_RAD = (math.pi, -math.pi / 2)
-"""SimplerEnv's two carrot yaws; seeded ones lie in the quarter turn between -pi (the same as pi) and -pi/2."""
-MIN_CENTRE_DISTANCE_M = 0.09
-CARROT_HALF_SIZE_M = (0.0575, 0.016, 0.019)
-PLATE_RADIUS_M = 0.055
-PLATE_HALF_HEIGHT_M = 0.003
+_CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 _MIN_GAP_M = 0.004
 
 
@@ -28,9 +23,9 @@ class Layout:
     """Start of one trial, in the world frame.
 
     Attributes:
-        source_xy_m: Centre of the carrot, shape (2,) [m].
-        source_yaw_rad: Direction from its stem to its tip, about the vertical [rad].
-        target_xy_m: Centre of the plate, shape (2,) [m].
+        source_xy_m: Centre of the source, shape (2,) [m].
+        source_yaw_rad: Direction of its x axis, about the vertical [rad].
+        target_xy_m: Centre of the target, shape (2,) [m].
     """
 
     source_xy_m: FloatArray
@@ -43,41 +38,117 @@ class Layout:
             object.__setattr__(self, name, value)
 
 
-def layout_of_seed(seed: int) -> Layout:
-    """SimplerEnv's episode `seed` for 0..23; beyond, a layout drawn in the same square from that seed alone.
+class Placement(Protocol):
+    """The layouts of one task; a value, so that it can be a key."""
+
+    def __hash__(self) -> int:
+        """Equal placements have equal hashes."""
+        ...
+
+    def official(self) -> tuple[Layout, ...]:
+        """SimplerEnv's episodes in its order: position `episode // num_yaws`, yaw `episode % num_yaws`."""
+        ...
+
+    def draw(self, generator: np.random.Generator) -> Layout:
+        """A layout in the same range."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnSquare:
+    """Source and target at two corners of a square around `SQUARE_CENTRE_M`; drawn ones are anywhere in the largest.
+
+    Attributes:
+        half_edges_m: Of the squares [m].
+        yaws_rad: SimplerEnv's yaws of the source [rad].
+        yaw_range_rad: Drawn yaws lie between these two [rad].
+        source_half_m: Half length and half width of the source's outline [m].
+        target_radius_m: Of a circle around the target's outline [m].
+        min_distance_m: Between the two centres, so that fingers fit between and nothing counts as done already [m].
+    """
+
+    half_edges_m: tuple[float, ...]
+    yaws_rad: tuple[float, ...]
+    yaw_range_rad: tuple[float, float]
+    source_half_m: tuple[float, float]
+    target_radius_m: float
+    min_distance_m: float
+
+    def official(self) -> tuple[Layout, ...]:
+        """The ordered pairs of each square's corners, each with every yaw."""
+        centre = np.array(SQUARE_CENTRE_M)
+        pairs = [
+            (centre + half * np.array(source), centre + half * np.array(target))
+            for half in self.half_edges_m
+            for source, target in permutations(_CORNERS, 2)
+        ]
+        return tuple(Layout(source, yaw, target) for (source, target), yaw in product(pairs, self.yaws_rad))
+
+    def draw(self, generator: np.random.Generator) -> Layout:
+        """Uniform in the square and in yaw, the two apart from each other."""
+        half = max(self.half_edges_m)
+        while True:
+            xy = np.array(SQUARE_CENTRE_M) + generator.uniform(-half, half, size=(2, 2))
+            layout = Layout(xy[0], generator.uniform(*self.yaw_range_rad), xy[1])
+            if np.linalg.norm(xy[0] - xy[1]) >= self.min_distance_m and self._gap_m(layout) >= _MIN_GAP_M:
+                return layout
+
+    def _gap_m(self, layout: Layout) -> float:
+        """Free table between the source's outline and the target's circle [m]; negative when they overlap."""
+        cos, sin = math.cos(layout.source_yaw_rad), math.sin(layout.source_yaw_rad)
+        dx, dy = layout.target_xy_m - layout.source_xy_m
+        along, across = abs(cos * dx + sin * dy), abs(-sin * dx + cos * dy)
+        outside = np.maximum(np.array([along, across]) - self.source_half_m, 0.0)
+        return float(np.linalg.norm(outside)) - self.target_radius_m
+
+
+@dataclass(frozen=True, slots=True)
+class InBowl:
+    """The source on a small grid, the target where it is fixed.
+
+    Attributes:
+        centre_m: Of the grid [m].
+        half_span_m: Of the grid, along x and y [m].
+        grid: Number of points along x and y.
+        yaws_rad: SimplerEnv's yaws of the source; drawn ones lie between the lowest and the highest [rad].
+        target_xy_m: [m]
+    """
+
+    centre_m: tuple[float, float]
+    half_span_m: tuple[float, float]
+    grid: tuple[int, int]
+    yaws_rad: tuple[float, ...]
+    target_xy_m: tuple[float, float]
+
+    def official(self) -> tuple[Layout, ...]:
+        """The grid's points, y fastest, each with every yaw."""
+        xs, ys = (
+            middle + np.linspace(-half, half, count)
+            for middle, half, count in zip(self.centre_m, self.half_span_m, self.grid, strict=True)
+        )
+        target = np.array(self.target_xy_m)
+        return tuple(Layout(np.array([x, y]), yaw, target) for x, y, yaw in product(xs, ys, self.yaws_rad))
+
+    def draw(self, generator: np.random.Generator) -> Layout:
+        """Uniform over the grid's rectangle and in yaw."""
+        half = np.array(self.half_span_m)
+        xy = np.array(self.centre_m) + generator.uniform(-half, half)
+        yaw = generator.uniform(min(self.yaws_rad), max(self.yaws_rad))
+        return Layout(xy, yaw, np.array(self.target_xy_m))
+
+
+def layout_of_seed(seed: int, placement: Placement) -> Layout:
+    """SimplerEnv's episode `seed` while there is one; beyond, a layout drawn in the same range from that seed alone.
 
     Raises:
         InvalidInputError: a negative seed.
     """
     if seed < 0:
         raise InvalidInputError(f"seed: expected 0 or more, got {seed}")
-    return official_layout(seed) if seed < NUM_OFFICIAL_LAYOUTS else _drawn_layout(seed)
+    official = _official(placement)
+    return official[seed] if seed < len(official) else placement.draw(np.random.default_rng(seed))
 
 
-def official_layout(episode: int) -> Layout:
-    """Episode 0..23 of PutCarrotOnPlateInScene: position `episode // 2`, yaw `episode % 2`.
-
-    Source: SimplerEnv's grid order, the ordered pairs of the square's corners.
-    """
-    centre, half = np.array(SQUARE_CENTRE_M), SQUARE_HALF_EDGE_M
-    corners = [centre + half * np.array(c) for c in ((-1, -1), (-1, 1), (1, -1), (1, 1))]
-    source, target = list(permutations(corners, 2))[episode // len(SOURCE_YAWS_RAD)]
-    return Layout(source, SOURCE_YAWS_RAD[episode % len(SOURCE_YAWS_RAD)], target)
-
-
-def _drawn_layout(seed: int) -> Layout:
-    generator = np.random.default_rng(seed)
-    while True:
-        xy = np.array(SQUARE_CENTRE_M) + generator.uniform(-SQUARE_HALF_EDGE_M, SQUARE_HALF_EDGE_M, size=(2, 2))
-        layout = Layout(xy[0], generator.uniform(-math.pi, -math.pi / 2), xy[1])
-        if np.linalg.norm(xy[0] - xy[1]) >= MIN_CENTRE_DISTANCE_M and _gap_m(layout) >= _MIN_GAP_M:
-            return layout
-
-
-def _gap_m(layout: Layout) -> float:
-    """Free table between the carrot's outline and the plate's rim [m]; negative when they overlap."""
-    cos, sin = math.cos(layout.source_yaw_rad), math.sin(layout.source_yaw_rad)
-    dx, dy = layout.target_xy_m - layout.source_xy_m
-    along, across = abs(cos * dx + sin * dy), abs(-sin * dx + cos * dy)
-    outside = np.maximum(np.array([along, across]) - CARROT_HALF_SIZE_M[:2], 0.0)
-    return float(np.linalg.norm(outside)) - PLATE_RADIUS_M
+@cache
+def _official(placement: Placement) -> tuple[Layout, ...]:
+    return placement.official()

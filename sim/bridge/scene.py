@@ -1,50 +1,74 @@
-"""The scene as MJCF text: the arm on its table, camera, lights, carrot and plate.
+"""A task in a look as MJCF text: the arm on its stage, camera, lights, source, target and what else stands there.
 
-Numbers: SimplerEnv's PutCarrotOnPlateInScene; world frame, metres, quaternions (w, x, y, z).
-Who touches whom is decided by bits: 1 table, 2 plate, 4 carrot; the arm's links touch nothing but with the finger pads.
+World frame, metres, quaternions (w, x, y, z). Who touches whom is decided by bits: 1 furniture and distractors,
+2 target, 4 source; the arm's links touch nothing but with the finger pads.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from magma_ros.sim.bridge.arm import arm_actuators, arm_bodies, arm_defaults
-from magma_ros.sim.bridge.assets import MESHES, carrot_vertices, scene_files
-from magma_ros.sim.bridge.layouts import CARROT_HALF_SIZE_M, PLATE_HALF_HEIGHT_M, PLATE_RADIUS_M
+from magma_ros.sim.bridge.assets import MESHES, png, scene_files
+from magma_ros.sim.bridge.looks import MATCHING, Coat, Light, Look
+from magma_ros.sim.bridge.shapes import Solid
+from magma_ros.sim.bridge.stages import BASE_QUAT_WXYZ, HIDDEN, SOLID, Stage
+from magma_ros.sim.bridge.tasks import CARROT_ON_PLATE, BridgeTask
+from magma_ros.sim.bridge.textures import weave_file
+from magma_ros.sim.bridge.things import Thing
 
 PHYSICS_HZ = 500
 CONTROL_HZ = 5
-TABLE_TOP_M = 0.8685
-BASE_POSITION_M = (0.147, 0.028, 0.870)
-BASE_QUAT_WXYZ = (0.0, 0.0, 0.0, 1.0)
 CAMERA_NAME = "image"
 SENSOR_PX = (640, 480)
 FOCAL_PX = 623.588
 SENSOR_CENTRE_PX = (319.501, 239.545)
-CARROT_MASS_KG = 0.055
-PLATE_DENSITY = 1000.0
 
-_CAMERA_POSITION_M = "0 -0.16 0.36"
-_CAMERA_SAPIEN_QUAT = (0.8992917, -0.09263245, 0.35892478, 0.23209205)
-_FRICTION = 'friction="0.5 0.005 0.0001"'
-_HIDDEN = 'rgba="0 0 0 0"'
+_SOURCE_BITS = 'contype="4" conaffinity="3" condim="4" solref="0.01 1" solimp="0.95 0.99 0.001"'
+_TARGET_BITS = 'contype="2" conaffinity="1"'
 
 
-def build_model() -> mujoco.MjModel:
-    """The compiled scene; joints and actuators in the order arm (6), fingers (2), then the free carrot and plate."""
-    return mujoco.MjModel.from_xml_string(scene_xml(), scene_files())
+def build_model(task: BridgeTask = CARROT_ON_PLATE, look: Look = MATCHING) -> mujoco.MjModel:
+    """The compiled scene; joints and actuators in the order arm (6), fingers (2), then free source and free target."""
+    source, target = dressed_source(task, look), dressed(task.target, look.target_coat)
+    files = dict(scene_files())
+    if look.surface is not None:
+        files["wood.png"] = png(look.surface.picture())
+    for skin in (*source.skins, *target.skins):
+        if skin.weave != "plain":
+            files[skin.file] = weave_file(skin.weave)
+    return mujoco.MjModel.from_xml_string(scene_xml(task, look), files)
 
 
-def scene_xml() -> str:
-    """The whole scene; files are named as in `assets.scene_files`."""
-    position, quat = (" ".join(map(str, values)) for values in (BASE_POSITION_M, BASE_QUAT_WXYZ))
+def dressed_source(task: BridgeTask, look: Look) -> Thing:
+    """The task's source in the shape and colours of `look`."""
+    thing = task.other_sources[look.source_shape] if look.source_shape else task.source
+    return dressed(thing, look.source_coat)
+
+
+def dressed(thing: Thing, coat: Coat | None) -> Thing:
+    """`thing` with another colour and pattern on its first skin."""
+    if coat is None:
+        return thing
+    first, *others = thing.skins
+    return replace(thing, skins=(replace(first, rgb=coat.rgb, weave=coat.weave), *others))
+
+
+def scene_xml(task: BridgeTask, look: Look) -> str:
+    """The whole scene; files are named as in `build_model`."""
+    stage, source, target = task.stage, dressed_source(task, look), dressed(task.target, look.target_coat)
+    position, quat = (" ".join(map(str, values)) for values in (stage.base_position_m, BASE_QUAT_WXYZ))
+    distractors = "".join(d.mjcf(f"distractor_{i}") for i, d in enumerate(look.distractors))
     return f"""
-<mujoco model="bridge_carrot_on_plate">
+<mujoco model="bridge_{task.name}">
   <compiler angle="radian" autolimits="true"/>
   <option timestep="{1 / PHYSICS_HZ}" integrator="implicitfast" cone="elliptic" impratio="10"/>
   <visual>
-    <headlight ambient="0.34 0.34 0.34" diffuse="0 0 0" specular="0 0 0"/>
+    <headlight ambient="{_grey(look.light.ambient)}" diffuse="0 0 0" specular="0 0 0"/>
     <quality offsamples="0" shadowsize="0"/>
     <map znear="0.01" zfar="10"/>
     <global offwidth="1280" offheight="1280"/>
@@ -54,92 +78,85 @@ def scene_xml() -> str:
     <default class="look"><geom contype="0" conaffinity="0" group="0" mass="0"/></default>
     {arm_defaults()}
   </default>
-  <asset>{_assets()}</asset>
+  <asset>{_assets(source, target)}</asset>
   <worldbody>
-    {_room()}
-    <body name="base_link" pos="{position}" quat="{quat}">{_camera()}{arm_bodies()}</body>
-    {_carrot()}
-    {_plate()}
+    {_room(stage, look.light)}
+    <body name="base_link" pos="{position}" quat="{quat}">{_camera(stage, look)}{arm_bodies()}</body>
+    {_body(source, _SOURCE_BITS, task)}
+    {_body(target, _TARGET_BITS, task)}
+    {distractors}
   </worldbody>
   <actuator>{arm_actuators()}</actuator>
 </mujoco>
 """
 
 
-def _assets() -> str:
+def _assets(source: Thing, target: Thing) -> str:
     meshes = "".join(f'<mesh name="{k}" file="{v}" scale="0.001 0.001 0.001"/>' for k, v in MESHES.items())
-    vertices = " ".join(f"{v:.6f}" for v in carrot_vertices(CARROT_HALF_SIZE_M).ravel())
-    return f"""{meshes}
-    <mesh name="carrot" vertex="{vertices}"/>
+    things = "".join(hull.mjcf() for thing in (source, target) for hull in thing.hulls)
+    things += "".join(skin.mjcf() for thing in (source, target) for skin in thing.skins)
+    return f"""{meshes}{things}
     <texture name="wood" type="2d" file="wood.png"/>
     <material name="wood" texture="wood" texrepeat="3 3" specular="0.1" shininess="0.1"/>
-    <material name="black" rgba="0.16 0.16 0.17 1" specular="0.35" shininess="0.4"/>
-    <material name="carrot" rgba="0.95 0.45 0.08 1" specular="0.2" shininess="0.3"/>
-    <material name="leaf" rgba="0.25 0.55 0.16 1" specular="0.1"/>
-    <material name="rim" rgba="0.86 0.88 0.92 1" specular="0.4" shininess="0.6"/>
-    <material name="dish" rgba="0.70 0.78 0.90 1" specular="0.4" shininess="0.6"/>"""
+    <material name="steel" rgba="0.62 0.64 0.67 1" specular="0.5" shininess="0.6"/>
+    <material name="black" rgba="0.16 0.16 0.17 1" specular="0.35" shininess="0.4"/>"""
 
 
-def _room() -> str:
-    """Lights, the table (an endless plane that is touched, a wooden slab that is seen), a wall and a floor."""
+def _room(stage: Stage, light: Light) -> str:
+    """Lights, the bench (an endless plane that is touched, a slab that is seen), a wall, a floor, and fixtures."""
     side = 'directional="true" castshadow="false" diffuse="0.2 0.2 0.2" specular="0.1 0.1 0.1"'
+    direction = " ".join(map(str, light.direction))
     return f"""
-    <light directional="true" castshadow="false" pos="0 0 3" dir="0 0 -1" diffuse="0.52 0.52 0.52"
+    <light directional="true" castshadow="false" pos="0 0 3" dir="{direction}" diffuse="{_grey(light.key)}"
       specular="0.2 0.2 0.2"/>
     <light {side} pos="2 1 3" dir="-1 -0.5 -1"/>
     <light {side} pos="-2 -2 3" dir="1 1 -1"/>
-    <geom name="table" type="plane" size="0 0 0.05" pos="0 0 {TABLE_TOP_M}" contype="1" conaffinity="0"
-      {_FRICTION} {_HIDDEN}/>
-    <geom class="look" type="box" size="0.9 0.9 0.02" pos="-0.25 0 {TABLE_TOP_M - 0.02}" material="wood"/>
+    <geom name="table" type="plane" size="0 0 0.05" pos="0 0 {stage.bench_m}" contype="1" conaffinity="0"
+      {SOLID} {HIDDEN}/>
+    <geom class="look" type="box" size="0.9 0.9 0.02" pos="-0.25 0 {stage.bench_m - 0.02}" material="wood"/>
     <geom class="look" type="box" size="0.02 3 1" pos="-1.6 0 1" rgba="0.72 0.73 0.72 1"/>
-    <geom class="look" type="box" size="3 3 0.02" pos="0 0 0" rgba="0.45 0.44 0.43 1"/>"""
+    <geom class="look" type="box" size="3 3 0.02" pos="0 0 0" rgba="0.45 0.44 0.43 1"/>
+    {stage.fixtures}"""
 
 
-def _carrot() -> str:
-    """Touched as a box, so that it lies still; seen as a tapered root with leaves."""
-    x, y, z = CARROT_HALF_SIZE_M
-    leaves = "".join(
-        f'<geom class="look" type="ellipsoid" size="0.014 0.005 0.006" pos="{-x - 0.008} {dy} {dz}" material="leaf"/>'
-        for dy, dz in ((0.0, 0.004), (0.007, -0.002), (-0.007, -0.002))
-    )
-    return (
-        '<body name="carrot"><joint name="carrot" type="free" armature="0" damping="0.0001"/>'
-        f'<geom name="carrot" type="box" size="{x * 0.95} {y} {z}" mass="{CARROT_MASS_KG}" contype="4" conaffinity="3" '
-        f'condim="4" solref="0.01 1" solimp="0.95 0.99 0.001" {_FRICTION} {_HIDDEN}/>'
-        f'<geom class="look" type="mesh" mesh="carrot" material="carrot"/>{leaves}</body>'
-    )
+def _body(thing: Thing, bits: str, task: BridgeTask) -> str:
+    """A thing: free to move, or at its one place when it belongs to the furniture."""
+    pose, joint = "", f'<joint name="{thing.name}" type="free" armature="0" damping="0.0001"/>'
+    if thing.fixed:
+        x, y = task.placement.official()[0].target_xy_m
+        pose, joint = f' pos="{x} {y} {task.stage.target_floor_m + thing.half_size_m[2]}"', ""
+    solids = "".join(_solid(solid, f"{thing.name}_{i}", bits) for i, solid in enumerate(thing.solids))
+    return f'<body name="{thing.name}"{pose}>{joint}{solids}{thing.seen}</body>'
 
 
-def _plate() -> str:
-    """Touched as two crossed square slabs (an eight-pointed star inside the rim); seen as a disc."""
-    r, h = PLATE_RADIUS_M, PLATE_HALF_HEIGHT_M
-    mass = PLATE_DENSITY * np.pi * r**2 * 2 * h
-    slabs = "".join(
-        f'<geom name="plate_{i}" type="box" size="{r * 0.82} {r * 0.82} {h}" euler="0 0 {yaw}" mass="{mass / 2}" '
-        f'contype="2" conaffinity="1" {_FRICTION} {_HIDDEN}/>'
-        for i, yaw in enumerate((0.0, np.pi / 4))
-    )
-    return (
-        f'<body name="plate"><joint name="plate" type="free" armature="0" damping="0.0001"/>{slabs}'
-        f'<geom class="look" type="cylinder" size="{r} {h}" material="rim"/>'
-        f'<geom class="look" type="cylinder" size="{r * 0.8} {h}" pos="0 0 0.0004" material="dish"/></body>'
-    )
+def _solid(solid: Solid, name: str, bits: str) -> str:
+    return f'<geom name="{name}" {solid.place} mass="{solid.mass_kg}" {bits} {SOLID} {HIDDEN}/>'
 
 
-def _camera() -> str:
+def _camera(stage: Stage, look: Look) -> str:
     """SimplerEnv's third-view camera in the base frame; its whole 4:3 sensor fills whatever picture is rendered."""
-    quat, sapien = np.array(_CAMERA_SAPIEN_QUAT), np.zeros(9)
+    quat, sapien = np.array(stage.camera_sapien_quat_wxyz), np.zeros(9)
     mujoco.mju_quat2Mat(sapien, quat / np.linalg.norm(quat))
-    _forward, left, up = sapien.reshape(3, 3).T
-    axes = " ".join(f"{v:.9f}" for v in (*-left, *up))
-    size, offset = (
-        " ".join(f"{v:.6f}" for v in pair)
-        for pair in (
+    forward, left, up = sapien.reshape(3, 3).T
+    turned = np.stack([-left, up, -forward], axis=1)  # columns: right, up, back
+    place = np.array(stage.camera_position_m)
+    if look.camera_shift_m != MATCHING.camera_shift_m or look.camera_turn_rad != MATCHING.camera_turn_rad:
+        place = place + turned @ np.array(look.camera_shift_m)
+        turned = turned @ Rotation.from_rotvec(look.camera_turn_rad).as_matrix()
+    axes = " ".join(f"{v:.9f}" for v in (*turned[:, 0], *turned[:, 1]))
+    size, offset, position = (
+        " ".join(f"{v:.8g}" for v in values)
+        for values in (
             np.array(SENSOR_PX) * 1e-5,
             np.array(SENSOR_CENTRE_PX) - np.array(SENSOR_PX) / 2,
+            place,
         )
     )
     return (
-        f'<camera name="{CAMERA_NAME}" pos="{_CAMERA_POSITION_M}" xyaxes="{axes}" sensorsize="{size}" '
+        f'<camera name="{CAMERA_NAME}" pos="{position}" xyaxes="{axes}" sensorsize="{size}" '
         f'resolution="{SENSOR_PX[0]} {SENSOR_PX[1]}" focalpixel="{FOCAL_PX} {FOCAL_PX}" principalpixel="{offset}"/>'
     )
+
+
+def _grey(strength: float) -> str:
+    return " ".join([str(strength)] * 3)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from magma_ros.sim.bridge.assets import MESH_FOLDER, MESHES, carrot_vertices, scene_files, wood_picture
+from magma_ros.sim.bridge.assets import MESH_FOLDER, MESHES, hull_vertices, scene_files, wood_picture
 
 
 def test_every_mesh_is_there_with_its_licence():
@@ -18,6 +18,9 @@ def test_wood_is_the_same_everywhere():
     assert wood_picture().shape == (256, 256, 3)
 
 
-def test_carrot_fills_its_bounding_box():
-    """The carrot's vertices reach the given half sizes and not further."""
-    assert np.allclose(np.abs(carrot_vertices((0.0575, 0.016, 0.019))).max(axis=0), (0.0575, 0.016, 0.019))
+def test_a_hull_fills_its_bounding_box():
+    """The vertices of rings whose widths reach 1 reach the given half sizes and not further."""
+    sections = ((-1.0, 0.5), (0.0, 1.0), (1.0, 0.1))
+    vertices = hull_vertices((0.0575, 0.016, 0.019), sections)
+    assert vertices.shape == (36, 3)
+    assert np.allclose((0.0575, 0.016, 0.019), np.abs(vertices).max(axis=0))

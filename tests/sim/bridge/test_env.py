@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from magma_ros.errors import EnvError, InvalidInputError
 from magma_ros.geometry import compose_ee_delta, quat_distance_rad
-from magma_ros.sim.bridge import scene
 from magma_ros.sim.bridge.env import BridgeEnv
 from magma_ros.sim.bridge.layouts import layout_of_seed
+from magma_ros.sim.bridge.stages import BASE_POSITION_M, BASE_QUAT_WXYZ
 from magma_ros.types import Action, FloatArray, Pose
 
 GOLDEN_EE_IN_WORLD = {
@@ -56,8 +56,8 @@ def camera_env():
 
 def in_world(position_m, quat_xyzw):
     """A pose of the base frame in the world frame (position [m], quat_xyzw)."""
-    half_turn = Rotation.from_quat(np.array(scene.BASE_QUAT_WXYZ)[[1, 2, 3, 0]])
-    return np.array(scene.BASE_POSITION_M) + half_turn.apply(np.array(position_m)), (
+    half_turn = Rotation.from_quat(np.array(BASE_QUAT_WXYZ)[[1, 2, 3, 0]])
+    return np.array(BASE_POSITION_M) + half_turn.apply(np.array(position_m)), (
         half_turn * Rotation.from_quat(np.array(quat_xyzw))
     ).as_quat()
 
@@ -95,7 +95,7 @@ def test_home_pose(env):
 def test_objects_settle_where_the_layout_puts_them(env):
     """After settling, carrot and plate are within 1 mm of the layout and rest on the table."""
     env.reset(seed=5)
-    layout, poses = layout_of_seed(5), env.poses()
+    layout, poses = layout_of_seed(5, env.task.placement), env.poses()
     source, _ = in_world(poses.source_position_m, [0, 0, 0, 1])
     target, _ = in_world(poses.target_position_m, [0, 0, 0, 1])
     assert np.abs(source[:2] - layout.source_xy_m).max() < 1e-3
