@@ -31,4 +31,4 @@ def _open(suite: Suite, task: Task, *, render: bool, fast: bool) -> RecordableEn
         return LiberoEnv(suite.name, task.name, render=render, fast=fast)
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - needs MuJoCo, which np users may lack
 
-    return BridgeEnv(task.name, render=render)
+    return BridgeEnv(task.name, render=render, look=suite.look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -78,6 +78,7 @@ BRIDGE_LIMITS = SafetyLimits(
 )
 """Of the simulated WidowX: a box over the table in the base frame [m], three control periods of patience."""
 
+_SETTLED = "reset settles the scene for 0.5 s"
 BRIDGE = Suite(
     name="bridge",
     simulator="bridge",
@@ -89,10 +90,34 @@ BRIDGE = Suite(
             instruction="put carrot on plate",
             step_budget=60,
             settle_steps=0,
-            success_rule="the carrot rests on the plate alone at the last step; reset settles the scene for 0.5 s",
+            success_rule=f"the carrot rests on the plate alone at the last step; {_SETTLED}",
+        ),
+        Task(
+            name="spoon_on_towel",
+            instruction="put the spoon on the towel",
+            step_budget=60,
+            settle_steps=0,
+            success_rule=f"the spoon's middle is over the towel, at most 2 cm above it, at the last step; {_SETTLED}",
+        ),
+        Task(
+            name="stack_cube",
+            instruction="stack the green block on the yellow block",
+            step_budget=60,
+            settle_steps=0,
+            success_rule=f"the green block rests on the yellow one alone at the last step; {_SETTLED}",
+        ),
+        Task(
+            name="eggplant_in_basket",
+            instruction="put eggplant into yellow basket",
+            step_budget=120,
+            settle_steps=0,
+            success_rule=f"the eggplant is inside the basket, up to 6 cm above its floor, at the last step; {_SETTLED}",
         ),
     ),
 )
+"""SimplerEnv's four WidowX tasks in its fixed look, "visual matching"."""
+
+BRIDGE_VARIANTS = replace(BRIDGE, name="bridge_variants", look="variants")
 
 LIBERO_LIMITS = SafetyLimits(
     max_translation_step_m=0.09,
@@ -119,7 +144,7 @@ def _libero_suite(suite: libero.LiberoSuite) -> Suite:
 
 LIBERO = tuple(_libero_suite(suite) for suite in libero.SUITES)
 
-SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE, *LIBERO)})
+SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE, BRIDGE_VARIANTS, *LIBERO)})
 
 
 def find_suite(name: str) -> Suite:

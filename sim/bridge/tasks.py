@@ -1,4 +1,4 @@
-"""The four WidowX tasks of SimplerEnv as data."""
+"""The four WidowX tasks of SimplerEnv as data; sentences and step budgets are in the suite "bridge"."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from magma_ros.sim.bridge.layouts import InBowl, OnSquare, Placement
 from magma_ros.sim.bridge.stages import SINK, TABLE, Stage
 from magma_ros.sim.bridge.success import SuccessRule
 from magma_ros.sim.bridge.things import Thing, basket, block, carrot, eggplant, plate, spoon, towel
+from magma_ros.sim.suites import BRIDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,8 @@ class BridgeTask:
     """One task.
 
     Attributes:
-        name: On command lines and in reports.
+        name: As in the suite.
         upstream: SimplerEnv's name of it.
-        instruction: SimplerEnv's sentence.
-        step_budget: Its control steps of a trial.
         stage: Where it takes place.
         source, target: What is to be put where.
         placement: Where the two begin.
@@ -32,8 +31,6 @@ class BridgeTask:
 
     name: str
     upstream: str
-    instruction: str
-    step_budget: int
     stage: Stage
     source: Thing
     target: Thing
@@ -41,12 +38,20 @@ class BridgeTask:
     rule: SuccessRule
     other_sources: Mapping[str, Thing]
 
+    @property
+    def instruction(self) -> str:
+        """SimplerEnv's sentence."""
+        return BRIDGE.task(self.name).instruction
+
+    @property
+    def step_budget(self) -> int:
+        """Control steps of a trial."""
+        return BRIDGE.task(self.name).step_budget
+
 
 CARROT_ON_PLATE = BridgeTask(
     name="carrot_on_plate",
     upstream="PutCarrotOnPlateInScene",
-    instruction="put carrot on plate",
-    step_budget=60,
     stage=TABLE,
     source=carrot(),
     target=plate(),
@@ -66,8 +71,6 @@ CARROT_ON_PLATE = BridgeTask(
 SPOON_ON_TOWEL = BridgeTask(
     name="spoon_on_towel",
     upstream="PutSpoonOnTableClothInScene",
-    instruction="put the spoon on the towel",
-    step_budget=60,
     stage=TABLE,
     source=spoon(),
     target=towel(),
@@ -90,8 +93,6 @@ SPOON_ON_TOWEL = BridgeTask(
 STACK_CUBE = BridgeTask(
     name="stack_cube",
     upstream="StackGreenCubeOnYellowCubeBakedTexInScene",
-    instruction="stack the green block on the yellow block",
-    step_budget=60,
     stage=TABLE,
     source=block("green"),
     target=block("yellow"),
@@ -115,8 +116,6 @@ STACK_CUBE = BridgeTask(
 EGGPLANT_IN_BASKET = BridgeTask(
     name="eggplant_in_basket",
     upstream="PutEggplantInBasketScene",
-    instruction="put eggplant into yellow basket",
-    step_budget=120,
     stage=SINK,
     source=eggplant(),
     target=basket(),

@@ -12,12 +12,22 @@ from magma_ros.sim.suites import SUITES, find_suite
 from magma_ros.types import SafeAction
 
 
-def test_carrot_task_is_simplerenvs() -> None:
-    """Sixty steps at 5 Hz with SimplerEnv's sentence."""
-    suite = find_suite("bridge")
-    task = suite.task("carrot_on_plate")
-    assert (suite.control_rate_hz, task.step_budget) == (5.0, 60)
-    assert task.instruction == "put carrot on plate"
+@pytest.mark.parametrize(
+    ("name", "instruction", "step_budget"),
+    [
+        ("carrot_on_plate", "put carrot on plate", 60),
+        ("spoon_on_towel", "put the spoon on the towel", 60),
+        ("stack_cube", "stack the green block on the yellow block", 60),
+        ("eggplant_in_basket", "put eggplant into yellow basket", 120),
+    ],
+)
+@pytest.mark.parametrize(("suite", "look"), [("bridge", "matching"), ("bridge_variants", "variants")])
+def test_bridge_tasks_are_simplerenvs(suite: str, look: str, name: str, instruction: str, step_budget: int) -> None:
+    """Sentences and step budgets at 5 Hz are SimplerEnv's, in visual matching and in variants."""
+    found = find_suite(suite)
+    task = found.task(name)
+    assert (5.0, look) == (found.control_rate_hz, found.look)
+    assert (instruction, step_budget) == (task.instruction, task.step_budget)
 
 
 def test_unknown_names_list_what_is_available() -> None:
