@@ -136,7 +136,7 @@ def _definitions(values: Mapping[str, Any]) -> Markup:
 
 def _plain(found: Any) -> str:
     if isinstance(found, Mapping):
-        return ", ".join(f"{name} {_plain(inner)}" for name, inner in found.items())
+        return " · ".join(f"{name} {_plain(inner)}" for name, inner in found.items())
     if isinstance(found, list | tuple):
         return ", ".join(map(_plain, found))
     if isinstance(found, float):

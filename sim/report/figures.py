@@ -42,6 +42,11 @@ def quantity(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something that makes its plural with an s."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """In seconds, minutes or hours, whichever reads best."""
     if seconds < 120:

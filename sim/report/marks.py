@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from magma_ros.sim.report.figures import points
 from magma_ros.sim.report.markup import Markup, element
 
 _ROW_PX = 24
@@ -47,12 +48,14 @@ class Axis:
 
 
 RATE = Axis("success rate", 0.0, 1.0, tuple((share / 4, f"{25 * share} %") for share in range(5)))
-DIFFERENCE = Axis(
-    "difference",
-    -1.0,
-    1.0,
-    ((-1, "\N{MINUS SIGN}100"), (-0.5, "\N{MINUS SIGN}50"), (0, "0"), (0.5, "+50"), (1, "+100 pp")),
-)
+_DIFFERENCES = (0.25, 0.5, 1.0)
+
+
+def difference_axis(largest: float) -> Axis:
+    """An axis about zero for differences of shares that go up to `largest`, either way."""
+    high = next(end for end in _DIFFERENCES if largest <= end)
+    ticks = tuple((share * high, points(share * high, n=1 if high > 0.25 else 1000)) for share in (-1, -0.5, 0, 0.5, 1))
+    return Axis("difference", -high, high, ticks)
 
 
 @dataclass(frozen=True, slots=True)

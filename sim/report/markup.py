@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-_VOID = frozenset({"br", "img", "link", "meta", "source"})
+_VOID = frozenset({"br", "img", "link", "meta", "source", "wbr"})
 
 
 class Markup(str):
@@ -31,6 +31,12 @@ def element(name: str, /, *children: Any, **attributes: Any) -> Markup:
 def join(children: Iterable[Any]) -> Markup:
     """What `element` puts between its tags, without the tags."""
     return Markup("".join(_child(child) for child in children))
+
+
+def breakable(name: str) -> Markup:
+    """A long name that may go on in the next line after each `_`."""
+    first, *rest = name.split("_")
+    return join([first, *([element("wbr"), f"_{part}"] for part in rest)])
 
 
 def clean(text: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from magma_ros.sim.report import background, versus
 from magma_ros.sim.report.contents import Report
-from magma_ros.sim.report.figures import duration, percent, percent_interval, quantity, ticks
-from magma_ros.sim.report.marks import Axis, Curve, step_chart, whisker
-from magma_ros.sim.report.markup import Markup, element, join
+from magma_ros.sim.report.figures import counted, duration, percent, percent_interval, quantity, ticks
+from magma_ros.sim.report.marks import Axis, Curve, scale, step_chart, whisker
+from magma_ros.sim.report.markup import Markup, breakable, element, join
 from magma_ros.sim.report.summary import SweepSummary, TaskSummary
-from magma_ros.sim.report.tables import Column, rate_cells, rate_table, value
-from magma_ros.sim.statistics import MIN_CLUSTERS, Interval
+from magma_ros.sim.report.tables import Column, plain_table, rate_cells, rate_table, value
+from magma_ros.sim.statistics import Interval
 
 _STYLE = Path(__file__).with_name("page.css")
 _OPEN_CHARTS = 12
@@ -53,8 +54,10 @@ def _sections(report: Report) -> Iterator[Markup | None]:
 def _header(report: Report) -> Markup:
     summary = report.sweep.summary
     spec, num_tasks = summary.spec, len(summary.tasks)
-    each = f"up to {len(spec.seeds)}" if spec.width is not None else str(len(spec.seeds))
-    subject = f"{spec.suite} · {num_tasks} {'task' if num_tasks == 1 else 'tasks'} · {each} trials each"
+    tasks = spec.tasks[0] if num_tasks == 1 else f"{num_tasks} tasks"
+    trials = ("up to " if spec.width is not None else "") + counted(len(spec.seeds), "trial")
+    trials += " each" if num_tasks > 1 else ""
+    subject = f"{spec.suite} · {tasks} · {trials}"
     return element(
         "header",
         element("p", subject, class_="muted"),
@@ -68,19 +71,19 @@ def _banner(summary: SweepSummary) -> Markup | None:
     if summary.is_complete:
         return None
     errors, missing = summary.count("error"), summary.count("missing")
-    parts = [
-        f"{errors} {'trial' if errors == 1 else 'trials'} ended in an error, which is neither a success nor a failure"
-        if errors
-        else "",
-        f"{missing} {'has' if missing == 1 else 'have'} not been run" if missing else "",
-    ]
-    text = "; ".join(part for part in parts if part)
+    parts = []
+    if errors:
+        parts.append(f"{counted(errors, 'trial')} ended in an error, which is neither a success nor a failure")
+    if missing:
+        parts.append(f"{counted(missing, 'trial')} not yet run")
+    text = "; ".join(parts)
     return element("p", element("strong", "Incomplete: "), f"{text}.", class_="banner", role="note")
 
 
 def _headline(summary: SweepSummary) -> Markup:
     average, successes = summary.average, sum(task.rate.successes for task in summary.tasks)
-    counts = f"{successes} successes in {summary.judged} judged trials, {summary.count('error')} errors"
+    errors = counted(summary.count("error"), "error")
+    counts = f"{successes} of {counted(summary.judged, 'judged trial')} succeeded, {errors}"
     if average is None:
         idle = ", ".join(task.name for task in summary.tasks if not task.rate.judged)
         text = f"No success rate: no trial was judged of {idle}."
@@ -92,24 +95,21 @@ def _headline(summary: SweepSummary) -> Markup:
     return element(
         "section",
         element("div", big, interval),
-        element("div", mark, class_="plot"),
-        element("p", _average_words(summary), class_="small"),
+        element("div", mark, scale(), class_="plot"),
+        element("p", _rate_words(summary), class_="small"),
         element("p", f"{counts}, {_effort(summary)}", class_="muted small"),
         class_="headline",
     )
 
 
-def _average_words(summary: SweepSummary) -> Markup:
+def _rate_words(summary: SweepSummary) -> Markup:
     average, n, num_tasks = summary.average, summary.judged, len(summary.tasks)
     assert average is not None
-    words: list[str | Markup] = ["Average success rate"]
+    words: list[str | Markup] = []
     if num_tasks > 1:
-        words.append(f" of {num_tasks} tasks, each with the same weight")
-    words.append("; the interval is for these very tasks.")
+        words.append(f"Average of {num_tasks} tasks of equal weight; the interval is for these very tasks.")
     if average.cluster_interval is not None:
         words += [" For tasks like these, of which they are a sample: ", _interval(average.cluster_interval, n), "."]
-    elif num_tasks > 1:
-        words.append(f" Fewer than {MIN_CLUSTERS} tasks say nothing about others.")
     if summary.spec.width is not None:
         words.append(
             f" A task's trials ended when its interval was at most {percent(summary.spec.width, n=1)} wide, "
@@ -136,14 +136,36 @@ def _tasks(summary: SweepSummary) -> Markup:
     ]
     if summary.count("missing"):
         columns.append(Column("not run", [str(len(task.seeds["missing"])) for task in summary.tasks]))
-    flags = dict.fromkeys(flag for task in summary.tasks for flag in task.flags)
-    columns += [Column(flag.replace("_", " "), [_seen(task, flag) for task in summary.tasks]) for flag in flags]
     rows = [rate_cells(task.name, task.rate) for task in summary.tasks]
     note = (
-        "Successes of judged trials with 95 % intervals. Steps to success: median, of the successes. Steps held: share "
-        "of steps in which a safety check stopped the arm. Further columns: trials in which the environment saw it."
+        "Successes of judged trials with 95 % intervals. Steps to success: median of the successes. Steps held: share "
+        "of steps in which a safety check stopped the arm."
     )
-    return element("section", element("h2", "Tasks"), rate_table("task", rows, columns, caption=note))
+    return element(
+        "section",
+        element("h2", "Tasks"),
+        rate_table("task", rows, columns, caption=note),
+        _stops(summary),
+        _facts(summary),
+    )
+
+
+def _stops(summary: SweepSummary) -> Markup | None:
+    reasons = sum((Counter(task.stop_reasons) for task in summary.tasks), Counter[str]())
+    if not reasons:
+        return None
+    words = ", ".join(f"{reason} {number}" for reason, number in reasons.most_common())
+    return element("p", f"Steps held, by reason: {words}.", class_="muted small")
+
+
+def _facts(summary: SweepSummary) -> Markup | None:
+    """In how many trials the environment saw each of its facts: how far those came that failed."""
+    flags = list(dict.fromkeys(flag for task in summary.tasks for flag in task.flags))
+    if not flags:
+        return None
+    rows = [[task.name, *(_seen(task, flag) for flag in flags)] for task in summary.tasks]
+    table = plain_table(["task", *(flag.replace("_", " ") for flag in flags)], rows)
+    return join([element("h3", "Trials in which the environment saw"), table])
 
 
 def _median(task: TaskSummary) -> str:
@@ -151,10 +173,7 @@ def _median(task: TaskSummary) -> str:
 
 
 def _held(task: TaskSummary) -> str:
-    if not task.num_stops:
-        return "0"
-    reasons = ", ".join(task.stop_reasons)
-    return f"{percent(task.num_stops / task.num_steps, n=task.num_steps)} ({reasons})"
+    return percent(task.num_stops / task.num_steps, n=task.num_steps) if task.num_stops else "0"
 
 
 def _seen(task: TaskSummary, flag: str) -> str:
@@ -180,7 +199,9 @@ def _step_figure(task: TaskSummary) -> Markup:
     curve = Curve(task.name, by_step.steps, by_step.rates, by_step.low, by_step.high)
     said = f"{percent(float(by_step.rates[-1]), n=task.rate.judged)} by step {budget}"
     chart = step_chart([curve], x=axis, title=f"{task.name}: success against step", description=said)
-    return element("figure", element("figcaption", task.name, element("span", f" · {said}", class_="muted")), chart)
+    return element(
+        "figure", element("figcaption", breakable(task.name), element("span", f" · {said}", class_="muted")), chart
+    )
 
 
 def _variants(summary: SweepSummary) -> Markup | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magma_ros.sim.report.figures import percent, percent_interval, points, points_interval
-from magma_ros.sim.report.marks import DIFFERENCE, RATE, Axis, scale, whisker
-from magma_ros.sim.report.markup import Markup, element
+from magma_ros.sim.report.marks import RATE, Axis, scale, whisker
+from magma_ros.sim.report.markup import Markup, breakable, element
 from magma_ros.sim.report.summary import Rate
 from magma_ros.sim.statistics import Interval
 
@@ -57,10 +57,10 @@ def interval_cells(name: str, share: float, interval: Interval, *, counts: str, 
     return Row(name, mark, counts, _estimate(share, shown, interval, ends))
 
 
-def difference_cells(name: str, difference: float, interval: Interval, *, counts: str, n: int) -> Row:
+def difference_cells(name: str, difference: float, interval: Interval, *, counts: str, n: int, axis: Axis) -> Row:
     """A difference of shares, -1 … 1, with its interval as a row."""
     shown, ends = points(difference, n=n), points_interval(interval, n=n)
-    mark = whisker(difference, *interval, title=f"{name}: {shown}, 95 % interval {ends}", axis=DIFFERENCE)
+    mark = whisker(difference, *interval, title=f"{name}: {shown}, 95 % interval {ends}", axis=axis)
     return Row(name, mark, counts, _estimate(difference, shown, interval, ends))
 
 
@@ -94,11 +94,12 @@ def rate_table(
     return element("div", table, class_="wide")
 
 
-def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str | Markup]]) -> Markup:
+def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     """A table of text; the first cell of each row names it."""
     head = element("tr", [element("th", heading, scope="col") for heading in headings])
     body = [
-        element("tr", element("th", row[0], scope="row"), [element("td", cell) for cell in row[1:]]) for row in rows
+        element("tr", element("th", breakable(row[0]), scope="row"), [element("td", cell) for cell in row[1:]])
+        for row in rows
     ]
     return element("div", element("table", element("thead", head), element("tbody", body)), class_="wide")
 
@@ -106,7 +107,7 @@ def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str | Markup]])
 def _row(row: Row, further: Sequence[tuple[str, str]]) -> Markup:
     return element(
         "tr",
-        element("th", row.name, scope="row"),
+        element("th", breakable(row.name), scope="row"),
         element("td", row.counts, class_="number"),
         element("td", row.mark, class_="plot"),
         element("td", row.estimate, class_="estimate"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from magma_ros.sim.report.contents import Report, Sweep
-from magma_ros.sim.report.figures import p_value, percent, points, points_interval, quantity, ranges, ticks
-from magma_ros.sim.report.marks import DIFFERENCE, Axis, Dot, dot_chart, legend
+from magma_ros.sim.report.figures import counted, p_value, percent, points, points_interval, quantity, ranges, ticks
+from magma_ros.sim.report.marks import Axis, Dot, difference_axis, dot_chart, legend
 from magma_ros.sim.report.markup import Markup, element
 from magma_ros.sim.report.pairs import Comparison
 from magma_ros.sim.report.tables import (
@@ -136,12 +136,13 @@ def _unpaired(comparison: Comparison) -> Markup | None:
     number = comparison.result.num_unpaired
     if not number:
         return None
-    return element("p", f"{number} trials whose counterpart was not judged are left out.", class_="muted small")
+    return element("p", f"Left out: {counted(number, 'trial')} whose counterpart was not judged.", class_="muted small")
 
 
 def _per_task(comparison: Comparison) -> Markup | None:
     if len(comparison.by_task) < 2:
         return None
+    axis = difference_axis(max(abs(end) for result in comparison.by_task.values() for end in result.interval))
     rows = [
         difference_cells(
             task,
@@ -149,12 +150,13 @@ def _per_task(comparison: Comparison) -> Markup | None:
             result.interval,
             counts=f"+{result.only_first} / \N{MINUS SIGN}{result.only_second}",
             n=result.pairs,
+            axis=axis,
         )
         for task, result in comparison.by_task.items()
     ]
     pairs = Column("pairs", [str(result.pairs) for result in comparison.by_task.values()])
     note = "Initial states on which the first / the second alone succeeded, difference and 95 % interval."
-    return rate_table("task", rows, [pairs], caption=note, axis=DIFFERENCE, counts="alone")
+    return rate_table("task", rows, [pairs], caption=note, axis=axis, counts="alone")
 
 
 def _discordant(first: str, second: str, comparison: Comparison) -> Markup | None:

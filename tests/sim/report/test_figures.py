@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from magma_ros.sim.report.figures import (
+    counted,
     duration,
     p_value,
     percent,
@@ -44,6 +45,11 @@ def test_small_p_values_are_only_small(p: float, expected: str) -> None:
 def test_quantities_keep_what_counts() -> None:
     """Whole and large numbers in full, others with three digits."""
     assert [quantity(x) for x in (60, 12345.0, 1234.5, 0.15, -0.0015)] == ["60", "12,345", "1,234", "0.15", "-0.0015"]
+
+
+def test_one_is_not_many() -> None:
+    """The plural is for all numbers but one."""
+    assert [counted(n, "trial") for n in (0, 1, 2, 1000)] == ["0 trials", "1 trial", "2 trials", "1,000 trials"]
 
 
 def test_durations_read_well_at_every_length() -> None:

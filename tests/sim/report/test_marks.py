@@ -8,12 +8,12 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from magma_ros.sim.report.marks import (
-    DIFFERENCE,
     NUM_STYLES,
     RATE,
     Axis,
     Curve,
     Dot,
+    difference_axis,
     dot_chart,
     legend,
     step_chart,
@@ -43,9 +43,17 @@ def test_a_whisker_is_drawn_where_its_numbers_are() -> None:
 
 def test_differences_have_a_line_at_zero() -> None:
     """Whether an interval holds zero can be seen."""
-    lines = parsed(whisker(-0.5, -0.9, 0.1, title="worse", axis=DIFFERENCE)).findall("line")
+    lines = parsed(whisker(-0.5, -0.9, 0.1, title="worse", axis=difference_axis(0.9))).findall("line")
     assert [(line.get("x1"), line.get("x2")) for line in lines[:2]] == [("50%", "50%"), ("5%", "55%")]
     assert not [line for line in parsed(whisker(0.5, 0.2, 0.8, title="")).iter("line") if line.get("class") == "zero"]
+
+
+def test_the_axis_of_differences_is_as_wide_as_they_are() -> None:
+    """About zero, in percentage points."""
+    assert [difference_axis(largest).high for largest in (0.1, 0.25, 0.3, 1.0)] == [0.25, 0.25, 0.5, 1.0]
+    expected = ["\N{MINUS SIGN}25.0 pp", "\N{MINUS SIGN}12.5 pp", "+0.0 pp", "+12.5 pp", "+25.0 pp"]
+    assert [text for _, text in difference_axis(0.2).ticks] == expected
+    assert [text for _, text in difference_axis(0.6).ticks][::2] == ["\N{MINUS SIGN}100 pp", "+0 pp", "+100 pp"]
 
 
 def test_a_step_line_keeps_its_height_until_the_next_point() -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magma_ros.sim.report.markup import Markup, element, join
+from magma_ros.sim.report.markup import Markup, breakable, element, join
 
 
 class Reader(HTMLParser):
@@ -50,3 +50,9 @@ def test_attributes_can_be_left_out_or_bare() -> None:
 def test_halves_of_characters_can_be_written_to_a_file() -> None:
     """JSON may carry lone surrogates; a page may not."""
     assert element("p", "a\ud800b").encode() == b"<p>a?b</p>"
+
+
+def test_long_names_may_go_on_in_the_next_line() -> None:
+    """At each underscore, which stays, and without any the name is as it was."""
+    assert breakable("pick_up_<it>") == "pick<wbr>_up<wbr>_&lt;it&gt;"
+    assert breakable("pick") == "pick"
