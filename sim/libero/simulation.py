@@ -13,12 +13,12 @@ Everything in LIBERO and robosuite that would make a seed mean something else th
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -238,11 +238,13 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Neither robosuite's advice about a private macro file nor what LIBERO prints."""
+    """Neither robosuite's advice about a private macro file and its own deprecated lines nor what LIBERO prints."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            for category in (DeprecationWarning, SyntaxWarning):
+                warnings.filterwarnings("ignore", category=category, module=".*robosuite")
             yield
     finally:
         logging.disable(level)
