@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -20,10 +19,10 @@ import numpy as np
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
 from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.policy import Policy
-from magma_ros.sim import envs
 from magma_ros.sim.attempts import Attempt, AttemptLog, TaskReport, num_failures_in_a_row
 from magma_ros.sim.demonstration import Chooser, Rollout, count_idle, roll_out, to_episode
 from magma_ros.sim.env import Env, Expert, RecordableEnv
+from magma_ros.sim.envs import make_env
 from magma_ros.sim.in_order import InOrder
 from magma_ros.sim.perturbation import Perturbation, Perturber
 from magma_ros.sim.policies import expert_for
@@ -39,11 +38,16 @@ Fields = dict[str, Any]
 
 
 class EnvFactory(Protocol):
-    """Makes the environment of a task, with pictures or without; `envs.make_env` is one."""
+    """Makes the environment of a task, with pictures or without."""
 
     def __call__(self, suite: Suite, task: Task, *, render: bool) -> RecordableEnv:
         """A new environment."""
         ...
+
+
+def make_collection_env(suite: Suite, task: Task, *, render: bool) -> RecordableEnv:
+    """The suite's environment, with the quick pictures that are meant for collecting."""
+    return make_env(suite, task, render=render, fast=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class CollectConfig:
     expert_share: float = 0.0
     max_steps: int | None = None
     give_up_after: int = 25
-    make_env: EnvFactory = envs.make_env
+    make_env: EnvFactory = make_collection_env
     make_expert: Callable[[Env], Expert] = expert_for
 
 
@@ -242,17 +246,20 @@ def _attempts(
     first_seed: int,
     config: CollectConfig,
 ) -> Iterator[tuple[Attempt, Episode | None]]:
-    """The attempts that `task` still needs, after those in `log`."""
+    """The attempts that `task` still needs, after those in `log`: as many at a time as there are episodes missing."""
     before = log.of(task.name)
-    num_kept = log.num_episodes(task.name)
-    num_failures = num_failures_in_a_row(before)
-    seeds = count(before[-1].seed + 1 if before else first_seed)
-    with closing(makers.map((task.name, seed) for seed in seeds)) as made:
-        while num_kept < num_episodes and num_failures < config.give_up_after:
-            attempt, fields = next(made)
-            num_kept += attempt.kept
-            num_failures = 0 if attempt.kept else num_failures + 1
-            yield attempt, None if fields is None else Episode(**fields)
+    num_kept, num_failures = log.num_episodes(task.name), num_failures_in_a_row(before)
+    seed = before[-1].seed + 1 if before else first_seed
+    while num_kept < num_episodes and num_failures < config.give_up_after:
+        seeds = range(seed, seed + num_episodes - num_kept)
+        seed = seeds.stop
+        with closing(makers.map((task.name, number) for number in seeds)) as made:
+            for attempt, fields_of_episode in made:
+                num_kept += attempt.kept
+                num_failures = 0 if attempt.kept else num_failures + 1
+                yield attempt, None if fields_of_episode is None else Episode(**fields_of_episode)
+                if num_failures >= config.give_up_after:
+                    return
 
 
 def _source(

@@ -15,6 +15,7 @@ from magma_ros.sim.bridge.perturbation import PERTURBATIONS
 from magma_ros.sim.bridge.tasks import TASKS
 from magma_ros.sim.demonstration import is_motionless, roll_out
 from magma_ros.sim.perturbation import Perturber
+from magma_ros.sim.suites import BRIDGE
 from magma_ros.types import Action
 
 ALL = sorted(TASKS)
@@ -51,7 +52,7 @@ def test_solves_the_task_and_leaves_it_solved(env, seed):
     """The last step of the budget is a success, as every one since the fingers let go, within the contract's steps."""
     env.reset(seed=seed)
     expert, since = expert_for(env), None
-    for step in range(env.task.step_budget):
+    for step in range(BRIDGE.task(env.task.name).step_budget):
         action = expert.act()
         assert np.linalg.norm(action.translation_m) <= 0.03 + 1e-9
         assert np.linalg.norm(action.rotation_vector_rad) <= 0.25 + 1e-9
@@ -61,7 +62,7 @@ def test_solves_the_task_and_leaves_it_solved(env, seed):
         let_go = info["success"] and not info["grasped"]
         since = (step if since is None else since) if let_go else None
     assert info == {"success": True, "grasped": False, "moved": True, "consecutive_grasp": True}
-    assert since < env.task.step_budget - 5
+    assert since < BRIDGE.task(env.task.name).step_budget - 5
 
 
 def test_same_state_same_action(env):
@@ -97,7 +98,7 @@ def test_recovers_from_pushes(env, seed):
         Perturber(wild, draw),
         seed=seed,
         settle_steps=0,
-        max_steps=2 * env.task.step_budget,
+        max_steps=2 * BRIDGE.task(env.task.name).step_budget,
     )
     assert attempt.success
 
@@ -107,7 +108,7 @@ def test_recovers_from_a_drop(env):
     env.reset(seed=1)
     start_m = env.poses().source_position_m[2]
     expert, dropped, info = expert_for(env), False, {"success": False}
-    for _ in range(env.task.step_budget + 25):
+    for _ in range(BRIDGE.task(env.task.name).step_budget + 25):
         action = expert.act()
         if env.poses().source_position_m[2] > start_m + 0.03 and not dropped:
             dropped = True
@@ -147,7 +148,7 @@ def test_solves_unseen_objects(task, shape):
     env = BridgeEnv(task, render=False)
     env.reset_to(layout_of_seed(40, env.task.placement), Look(source_shape=shape))
     expert = expert_for(env)
-    for _ in range(env.task.step_budget * 2 // 3):
+    for _ in range(BRIDGE.task(env.task.name).step_budget * 2 // 3):
         info = env.step(expert.act())[-1]
     assert info["success"]
     assert not info["grasped"]
