@@ -89,6 +89,9 @@ NP_ROOMS = (
     "magma_ros.sim.sweep.process_pool",
     "magma_ros.sim.sweep.sweep",
     "magma_ros.sim.policies",
+    "magma_ros.sim.report",
+    "magma_ros.sim.report.films",
+    "magma_ros.sim.report.command",
 )
 BLOCKER = """
 import sys
