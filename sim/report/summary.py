@@ -148,8 +148,13 @@ def summarize(record: SweepRecord) -> SweepSummary:
 
 
 def outcomes(record: SweepRecord) -> dict[Trial, bool]:
-    """True for a success, of each judged trial, in the order of tasks and seeds."""
-    return {done.trial: done.result.outcome == "success" for done in record.trials if done.result.outcome != "error"}
+    """True for a success, of each judged trial that counts."""
+    return {
+        Trial(task.name, seed): outcome == "success"
+        for task in summarize(record).tasks
+        for outcome in ("success", "failure")
+        for seed in task.seeds[outcome]
+    }
 
 
 def _task(spec: SweepSpec, name: str, trials: Mapping[int, TrialRecord]) -> TaskSummary:

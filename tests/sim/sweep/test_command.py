@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +126,12 @@ def test_refusals_are_one_line_and_exit_2(arguments, message, tmp_path, monkeypa
     assert 1 == len(captured.err.strip().splitlines())
     assert captured.out == ""
     assert [] == list(tmp_path.iterdir())
+
+
+def test_the_executable_runs_worker_processes():
+    """They import the program's own file, which must not start a second sweep in each of them."""
+    program = Path(__file__).parents[3] / "scripts" / "magma-ros"
+    command = [sys.executable, str(program), "eval", "--policy", "noop", "--trials", "2", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "success_rate 0.00 (0/2), 95% Wilson [0.00, 0.66], errors 0," in done.stdout, done.stderr
+    assert 0 == done.returncode

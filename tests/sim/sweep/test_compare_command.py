@@ -71,3 +71,12 @@ def test_advice_works_at_the_ends(rate):
     """Policies that always or never succeed can still be asked about."""
     same = dict.fromkeys(range(50), bool(rate))
     assert "from " in advise(compare_paired(same, same), difference=0.1, power=0.8)
+
+
+def test_trials_beyond_an_early_end_are_not_compared(tmp_path, capsys):
+    """How far workers ran ahead changes nothing."""
+    first = write(tmp_path / "a", range(40), width=0.25)
+    second = write(tmp_path / "b", range(40), width=0.25)
+    assert 0 == main(["compare", first, second])
+    num_pairs = int(capsys.readouterr().out.splitlines()[-2].split()[-2])
+    assert 0 < num_pairs < 40
