@@ -88,7 +88,8 @@ def _light(draw: np.random.Generator, _task: BridgeTask) -> Look:
 
 def _table(draw: np.random.Generator, _task: BridgeTask) -> Look:
     kind = str(draw.choice(sorted(SURFACES)))
-    red, green, blue = (float(v) for v in draw.uniform(0.25, 0.85, 3))
+    grey, colour = draw.uniform(0.3, 0.85), draw.uniform(0.25, 0.85, 3)
+    red, green, blue = (float(value) for value in (colour + grey) / 2)
     if kind == "wood":  # woods are brown
         red = float(draw.uniform(0.35, 0.8))
         green, blue = red * float(draw.uniform(0.68, 0.85)), red * float(draw.uniform(0.4, 0.65))

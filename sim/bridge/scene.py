@@ -98,6 +98,7 @@ def _assets(source: Thing, target: Thing) -> str:
     return f"""{meshes}{things}
     <texture name="wood" type="2d" file="wood.png"/>
     <material name="wood" texture="wood" texrepeat="3 3" specular="0.1" shininess="0.1"/>
+    <material name="worktop" texture="wood" texuniform="true" texrepeat="6 6" specular="0.1" shininess="0.1"/>
     <material name="steel" rgba="0.62 0.64 0.67 1" specular="0.5" shininess="0.6"/>
     <material name="black" rgba="0.16 0.16 0.17 1" specular="0.35" shininess="0.4"/>"""
 

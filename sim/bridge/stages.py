@@ -80,17 +80,23 @@ def _sink() -> str:
     """
     back, bowl_back, bowl_front, front = -0.2945, -0.216, -0.056, -0.0255
     right, basket_right, strip_right, strip_left, bowl_left, left = -0.0665, -0.032, 0.095, 0.12, 0.285, 0.3265
-    low, rim, ledge, strip = 0.86, 0.975, 0.99, 0.942
-    steel, top = 'material="steel"', 'material="wood"'
+    low, rim, ledge, strip, board = 0.84, 0.975, 0.99, 0.942, 0.012
+    borders = (
+        ((back, right), (bowl_back, left), ledge),
+        ((bowl_front, right), (front, left), rim),
+        ((bowl_back, right), (bowl_front, basket_right), rim),
+        ((bowl_back, bowl_left), (bowl_front, left), rim),
+    )
+    floors = (
+        ((bowl_back, strip_right), (bowl_front, strip_left), strip),
+        ((bowl_back, strip_left), (bowl_front, bowl_left), SINK_FLOOR_M),
+        ((bowl_back, basket_right), (bowl_front, strip_right), SINK_FLOOR_M),
+    )
+    basin = [*floors, *((lows, highs, top - board) for lows, highs, top in borders)]
     return "".join(
         (
-            box((back, right, low), (bowl_back, left, ledge), top),
-            box((bowl_front, right, low), (front, left, rim), top),
-            box((bowl_back, right, low), (bowl_front, basket_right, rim), top),
-            box((bowl_back, bowl_left, low), (bowl_front, left, rim), top),
-            box((bowl_back, strip_right, low), (bowl_front, strip_left, strip), steel),
-            box((bowl_back, strip_left, low), (bowl_front, bowl_left, SINK_FLOOR_M), steel),
-            box((bowl_back, basket_right, low), (bowl_front, strip_right, SINK_FLOOR_M), steel),
+            *(box((*lows, low), (*highs, top), 'material="steel"') for lows, highs, top in basin),
+            *(box((*lows, top - board), (*highs, top), 'material="worktop"') for lows, highs, top in borders),
         )
     )
 

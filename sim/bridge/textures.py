@@ -48,7 +48,7 @@ def _wood(draw: np.random.Generator) -> FloatArray:
 
 def _stone(draw: np.random.Generator) -> FloatArray:
     """Speckles on broad clouds."""
-    return 0.10 * _noise(draw, sigma=1.0) + 0.12 * _noise(draw, sigma=14.0)
+    return 0.06 * _noise(draw, sigma=1.0) + 0.05 * _noise(draw, sigma=14.0)
 
 
 def _checks(draw: np.random.Generator) -> FloatArray:
