@@ -16,7 +16,7 @@ from magma_ros.errors import EnvError
 from magma_ros.sim.env import Expert
 from magma_ros.sim.libero.convention import FINGERS_OPEN_M, FRAME
 from magma_ros.sim.libero.env import LiberoEnv
-from magma_ros.sim.libero.grasps import HOME_YAW_RAD, MIN_RAYS, GraspTuning, Thing, best_grasp, yaw_near_home
+from magma_ros.sim.libero.grasps import HOME_YAW_RAD, MIN_RAYS, GraspTuning, Thing, best_grasp
 from magma_ros.sim.libero.surroundings import GripPose, Surroundings
 from magma_ros.sim.libero.world import World
 from magma_ros.types import Action, FloatArray
@@ -126,29 +126,24 @@ class PickPlaceExpert:
         if self._relation == "on":
             return self._world.pose(self._target).position_m
         pose, half_size = self._world.region(self._target)
-        return np.asarray(pose.position_m + [0.0, 0.0, half_size[2] / 2])
+        return np.asarray(pose.position_m + np.array([0.0, 0.0, half_size[2] / 2]))
 
     def _approach(self, now: _Moment) -> Action:
         tuning = self._tuning
-        hand = GripPose(now.ee_m, yaw_near_home(now.ee_axes[:, 0]))
-        grasp = best_grasp(now.thing, hand, self._room, tuning.grasp)
+        grasp = best_grasp(now.thing, GripPose(now.ee_m, _yaw(now)), self._room, tuning.grasp)
         error, turn = grasp.position_m - now.ee_m, _turn(now, grasp.yaw_rad)
-        closes = self._closes(now, error, float(np.linalg.norm(turn)))
-        misaligned = np.linalg.norm(error[:2]) + tuning.turn_weight_m * max(0.0, float(np.linalg.norm(turn)) - 0.1)
-        if not closes:
-            misaligned += tuning.open_weight * max(0.0, tuning.closed_width_m - now.finger_width_m)
+        away, turn_rad = float(np.linalg.norm(error[:2])), float(np.linalg.norm(turn))
+        reached = away < tuning.reached_m and abs(error[2]) < tuning.reached_height_m and turn_rad < tuning.reached_rad
+        begun = now.finger_width_m < tuning.closed_width_m and max(away, abs(error[2])) < tuning.closing_m
+        if (reached or begun) and self._room.rays_through_source() >= MIN_RAYS:
+            still = np.zeros(3), _turn(now, _yaw(now))  # what the fingers push may make another grasp the best
+            return self._action(*((self._toward(error, 0.0), turn) if reached else still), 0.0)
+        misaligned = away + tuning.turn_weight_m * max(0.0, turn_rad - 0.1)
+        misaligned += tuning.open_weight * max(0.0, tuning.closed_width_m - now.finger_width_m)
         top = self._room.top_between_m(now.ee_m, grasp.position_m, radius_m=tuning.way_radius_m, with_source=True)
         wall = max(0.0, top + self._room.finger_depth_m + tuning.gap_m - grasp.position_m[2])
         lift = np.clip((misaligned - tuning.align_radius_m) * tuning.approach_slope, 0.0, wall)
-        return self._action(self._toward(error, lift), turn, 0.0 if closes else 1.0)
-
-    def _closes(self, now: _Moment, error_m: FloatArray, turn_rad: float) -> bool:
-        """The thing is between the pads, and the hand is at the grasp or has begun to close near it."""
-        tuning = self._tuning
-        away, height = float(np.linalg.norm(error_m[:2])), abs(error_m[2])
-        reached = away < tuning.reached_m and height < tuning.reached_height_m and turn_rad < tuning.reached_rad
-        begun = now.finger_width_m < tuning.closed_width_m and max(away, height) < tuning.closing_m
-        return (reached or begun) and self._room.rays_through_source() >= MIN_RAYS
+        return self._action(self._toward(error, lift), turn, 1.0)
 
     def _carry(self, now: _Moment) -> Action:
         tuning = self._tuning
@@ -158,7 +153,7 @@ class PickPlaceExpert:
         )
         wall = max(0.0, top + tuning.gap_m - now.thing.points_m[:, 2].min() - error[2])
         lift = np.clip((np.linalg.norm(error[:2]) - tuning.place_radius_m) * tuning.carry_slope, 0.0, wall)
-        return self._action(self._toward(error, lift), _turn(now, yaw_near_home(now.ee_axes[:, 0])), 0.0)
+        return self._action(self._toward(error, lift), _turn(now, _yaw(now)), 0.0)
 
     def _retreat(self, now: _Moment) -> Action:
         rise = now.thing.points_m[:, 2].max() + self._tuning.retreat_m - now.ee_m[2]
@@ -193,11 +188,15 @@ def _goal_of(world: World) -> tuple[str, str, str]:
     raise EnvError(f"no scripted expert for the goal {world.goal}, available for one thing onto or into another")
 
 
+def _yaw(now: _Moment) -> float:
+    """Direction in which the fingers open, within half a turn of home: the wrist cannot go on turning [rad]."""
+    yaw = np.arctan2(now.ee_axes[1, 0], now.ee_axes[0, 0])
+    return float((yaw - HOME_YAW_RAD + np.pi) % (2 * np.pi) + HOME_YAW_RAD - np.pi)
+
+
 def _turn(now: _Moment, yaw_rad: float) -> FloatArray:
-    """Rotation vector, base axes, to the tool pointing down and the fingers opening along `yaw_rad` or against it."""
+    """Rotation vector, base axes, to the tool pointing down and the fingers opening along `yaw_rad`."""
     wanted = GripPose(now.ee_m, yaw_rad).rotation
-    if wanted[:, 0] @ now.ee_axes[:, 0] < 0.0:
-        wanted = wanted * [-1.0, -1.0, 1.0]
     return np.asarray(Rotation.from_matrix(wanted @ now.ee_axes.T).as_rotvec())
 
 

@@ -19,6 +19,7 @@ HOME_YAW_RAD = np.pi / 2
 """Direction in which the fingers open when the arm is at rest; every grasp is within a quarter turn of it."""
 MIN_RAYS = 2
 """Lines from pad to pad, of three, that must meet what is gripped."""
+_SHOULDER_HEIGHT_M, _WRIST_OFFSET_M, _WRIST_HEIGHT_M = 0.333, 0.088, 0.204
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class GraspTuning:
     Attributes:
         home_price, turn_price: Per radian from the hand's yaw at rest, and from its present one.
         distance_price: Per metre to go, seen from above.
+        reach_m, reach_price: Shoulder to wrist beyond which the arm is nearly straight, and the price per metre.
         clearance_price: Per metre of missing clearance.
         ray_price: Per missing line from pad to pad.
         width_price: Per metre that a box is wider there than across its narrowest side.
@@ -56,6 +58,8 @@ class GraspTuning:
     home_price: float = 0.3
     turn_price: float = 0.3
     distance_price: float = 0.6
+    reach_m: float = 0.65
+    reach_price: float = 40.0
     clearance_price: float = 300.0
     ray_price: float = 2.0
     width_price: float = 60.0
@@ -65,7 +69,7 @@ class GraspTuning:
     clearance_m: float = 0.002
     source_clearance_m: float = 0.001
     rim_inset_m: float = 0.008
-    num_rim_angles: int = 24
+    num_rim_angles: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,13 @@ def best_grasp(thing: Thing, hand: GripPose, room: Surroundings, tuning: GraspTu
     for offer in sorted((_with_way(offer, hand, tuning) for offer in offers), key=lambda offer: offer.price):
         if offer.price >= lowest:
             break
-        price = offer.price + _shortcoming(room, offer.pose, tuning)
+        price = offer.price + _shortcoming(room, offer.pose, tuning, is_bowl=thing.is_bowl)
         if price < lowest:
             best, lowest = offer.pose, price
     return best
 
 
-def yaw_near_home(axis: FloatArray) -> float:
+def _yaw_near_home(axis: FloatArray) -> float:
     """Direction of the line along `axis` as seen from above, within a quarter turn of home [rad]."""
     return float((np.arctan2(axis[1], axis[0]) - HOME_YAW_RAD + np.pi / 2) % np.pi + HOME_YAW_RAD - np.pi / 2)
 
@@ -95,14 +99,21 @@ def yaw_near_home(axis: FloatArray) -> float:
 def _with_way(offer: _Offer, hand: GripPose, tuning: GraspTuning) -> _Offer:
     yaw, (x, y, _) = offer.pose.yaw_rad, offer.pose.position_m - hand.position_m
     price = offer.price + tuning.home_price * abs(yaw - HOME_YAW_RAD) + tuning.turn_price * abs(yaw - hand.yaw_rad)
-    return _Offer(offer.pose, float(price + tuning.distance_price * np.hypot(x, y)))
+    beyond_m = max(0.0, _shoulder_to_wrist_m(offer.pose.position_m) - tuning.reach_m)
+    return _Offer(offer.pose, float(price + tuning.distance_price * np.hypot(x, y) + tuning.reach_price * beyond_m))
 
 
-def _shortcoming(room: Surroundings, pose: GripPose, tuning: GraspTuning) -> float:
-    """Price of what the hand would run into, and of what would not be between its pads."""
+def _shoulder_to_wrist_m(position_m: FloatArray) -> float:
+    """With the tool pointing down; 0.72 m is a straight arm. Lengths from the Panda's kinematics (Franka, 2017)."""
+    x, y, z = position_m
+    return float(np.hypot(np.hypot(x, y) - _WRIST_OFFSET_M, z + _WRIST_HEIGHT_M - _SHOULDER_HEIGHT_M))
+
+
+def _shortcoming(room: Surroundings, pose: GripPose, tuning: GraspTuning, *, is_bowl: bool) -> float:
+    """Price of what the hand would run into, and of of what of a box would not be between its pads."""
     source_gap_m, gap_m = room.clearance_m(pose)
     missing_m = max(0.0, tuning.source_clearance_m - source_gap_m) + max(0.0, tuning.clearance_m - gap_m)
-    missing_rays = max(0, MIN_RAYS - room.rays_through_source(pose))
+    missing_rays = 0 if is_bowl else max(0, MIN_RAYS - room.rays_through_source(pose))
     return tuning.clearance_price * missing_m + tuning.ray_price * missing_rays
 
 
@@ -111,8 +122,8 @@ def _rim_grasps(bowl: Thing, tuning: GraspTuning) -> Iterator[_Offer]:
     centre, radius = (low + high) / 2, float((high - low)[:2].mean()) / 2
     for angle in HOME_YAW_RAD + np.linspace(0.0, 2 * np.pi, tuning.num_rim_angles, endpoint=False):
         outward = np.array([np.cos(angle), np.sin(angle), 0.0])
-        yaw = yaw_near_home(outward)
-        for inset, rise in ((0.0, 0.0), (0.008, 0.0), (0.0, 0.007), (0.008, 0.007)):
+        yaw = _yaw_near_home(outward)
+        for inset, rise in ((0.0, 0.0), (0.008, 0.004)):
             position = centre + (radius - tuning.rim_inset_m - inset) * outward
             position[2] = high[2] - tuning.depth_m + rise
             yield _Offer(GripPose(position, yaw), tuning.shallow_price * (inset / 2 + rise))
@@ -141,7 +152,7 @@ def _box_grasps(box: Thing, tuning: GraspTuning) -> Iterator[_Offer]:
 
 def _face_yaws(axes: FloatArray) -> set[float]:
     """Across the faces of a box that stand, and the hand's yaw at rest for what is round."""
-    return {HOME_YAW_RAD, *(yaw_near_home(axis) for axis in axes.T if np.hypot(axis[0], axis[1]) > 0.7)}
+    return {HOME_YAW_RAD, *(_yaw_near_home(axis) for axis in axes.T if np.hypot(axis[0], axis[1]) > 0.7)}
 
 
 def _direction(yaw_rad: float) -> FloatArray:

@@ -15,6 +15,7 @@ from magma_ros.types import FloatArray
 
 NEAR_M = 0.02
 """Gaps are measured up to this."""
+_HAND_REACH_M = 0.2
 _HAND_GEOMS = ("hand", "finger1", "finger2", "finger1_pad", "finger2_pad")
 _PADS = (3, 4)
 _OPEN_JOINTS_M = (0.04, -0.04)
@@ -63,11 +64,11 @@ class Surroundings:
         solid = ((model.geom_contype | model.geom_conaffinity) != 0) & (roots != robot)
         solid &= model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
         self._source = np.flatnonzero(solid & (roots == source_body))
-        self._others = np.flatnonzero(solid & (roots != source_body))
+        self._shapes = np.concatenate([self._source, np.flatnonzero(solid & (roots != source_body))])
         self._base = model.body("robot0_base").id
         self._ghost_positions, self._ghost_rotations = self._measure_hand()
-        reach = self._ghost_positions + self._extent(self._hand, self._ghost_rotations)
-        self.finger_depth_m = float(reach[1:, 2].max())
+        half_sizes = self._half_sizes(self._hand, self._ghost_rotations)
+        self.finger_depth_m = float((self._ghost_positions + half_sizes)[1:, 2].max())
 
     def _measure_hand(self) -> tuple[FloatArray, FloatArray]:
         """Poses of the open hand's shapes in the axes of the grip, (5, 3) and (5, 3, 3)."""
@@ -84,13 +85,18 @@ class Surroundings:
         self._data.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._data)
         self._hand_pose = self._data.geom_xpos[self._hand].copy(), self._data.geom_xmat[self._hand].copy()
+        self._boxes = self._half_sizes(self._shapes, self._data.geom_xmat[self._shapes].reshape(-1, 3, 3))
+        middle = self._data.geom_xpos[self._source].mean(axis=0)
+        near = self._distances(self._data.geom_xpos[self._shapes], self._boxes, middle) < _HAND_REACH_M
+        near[: len(self._source)] = False
+        self._near = np.flatnonzero(near)
 
     def clearance_m(self, pose: GripPose) -> tuple[float, float]:
         """Gap between the open hand at `pose` and (the source, everything else); negative inside, `NEAR_M` at most."""
         data = self._data
         positions, rotations = self._ghost(pose)
         data.geom_xpos[self._hand], data.geom_xmat[self._hand] = positions, rotations.reshape(-1, 9)
-        gaps = self._gap(self._source), self._gap(self._others)
+        gaps = self._gap(np.arange(len(self._source))), self._gap(self._near)
         data.geom_xpos[self._hand], data.geom_xmat[self._hand] = self._hand_pose
         return gaps
 
@@ -105,9 +111,9 @@ class Surroundings:
 
     def top_between_m(self, start_m: FloatArray, end_m: FloatArray, *, radius_m: float, with_source: bool) -> float:
         """Height of the highest thing within `radius_m` of the line between two points as seen from above."""
-        geoms = np.concatenate([self._others, self._source]) if with_source else self._others
-        base = self._data.xpos[self._base]
-        centre, half = self._data.geom_xpos[geoms] - base, self._extent(geoms, self._rotations(geoms))
+        first = 0 if with_source else len(self._source)
+        centre = (self._data.geom_xpos[self._shapes] - self._data.xpos[self._base])[first:]
+        half = self._boxes[first:]
         samples = np.linspace(start_m[:2], end_m[:2], _WAY_SAMPLES)
         outside = np.maximum(np.abs(samples[:, None] - centre[:, :2]) - half[:, :2], 0.0)
         near = np.linalg.norm(outside, axis=2).min(axis=0) < radius_m
@@ -118,21 +124,28 @@ class Surroundings:
         positions = self._data.xpos[self._base] + pose.position_m + self._ghost_positions @ rotation.T
         return positions, rotation @ self._ghost_rotations
 
-    def _gap(self, geoms: NDArray[np.intp]) -> float:
+    def _gap(self, rows: NDArray[np.intp]) -> float:
+        """From the hand to the nearest of these rows of `_shapes`."""
         model, data, smallest = self._model, self._data, NEAR_M
-        extent = self._extent(geoms, self._rotations(geoms))
-        for part in self._hand:
-            outside = np.maximum(np.abs(data.geom_xpos[geoms] - data.geom_xpos[part]) - extent, 0.0)
-            at_least = np.linalg.norm(outside, axis=1) - model.geom_rbound[part]
-            for geom in geoms[at_least < smallest]:
+        geoms, boxes = self._shapes[rows], self._boxes[rows]
+        for part in self._hand[: _PADS[0]]:
+            half_sizes = self._half_sizes(part[None], data.geom_xmat[part].reshape(1, 3, 3))
+            apart = self._distances(data.geom_xpos[geoms], boxes + half_sizes, data.geom_xpos[part])
+            for geom in geoms[apart < smallest]:
                 smallest = min(smallest, mujoco.mj_geomDistance(model, data, part, geom, smallest, None))
         return float(smallest)
 
+    @staticmethod
+    def _distances(centres: FloatArray, half_sizes: FloatArray, point: FloatArray) -> FloatArray:
+        """From a point to upright boxes, shape (n,)."""
+        return np.asarray(np.linalg.norm(np.maximum(np.abs(centres - point) - half_sizes, 0.0), axis=1))
+
     def _meets_source(self, start: FloatArray, along: FloatArray) -> bool:
         model, data = self._model, self._data
-        reach = np.linalg.norm(along) / 2 + model.geom_rbound[self._source]
-        distance = np.linalg.norm(data.geom_xpos[self._source] - (start + along / 2), axis=1)
-        return any(0.0 <= self._ray(geom, start, along) <= 1.0 for geom in self._source[distance < reach])
+        offsets = data.geom_xpos[self._source] - start
+        nearest = np.clip(offsets @ along / (along @ along), 0.0, 1.0)[:, None] * along
+        near = np.linalg.norm(offsets - nearest, axis=1) < model.geom_rbound[self._source]
+        return any(0.0 <= self._ray(geom, start, along) <= 1.0 for geom in self._source[near])
 
     def _ray(self, geom: int, start: FloatArray, along: FloatArray) -> float:
         """Where the line enters a shape, as a share of `along`; -1 when it does not."""
@@ -142,10 +155,7 @@ class Surroundings:
         place = data.geom_xpos[geom], data.geom_xmat[geom]
         return float(mujoco.mju_rayGeom(*place, model.geom_size[geom], start, along, model.geom_type[geom]))
 
-    def _rotations(self, geoms: NDArray[np.intp]) -> FloatArray:
-        return np.asarray(self._data.geom_xmat[geoms].reshape(-1, 3, 3))
-
-    def _extent(self, geoms: NDArray[np.intp], rotations: FloatArray) -> FloatArray:
+    def _half_sizes(self, geoms: NDArray[np.intp], rotations: FloatArray) -> FloatArray:
         """Half sizes of upright boxes about the shapes' origins that hold the shapes, shape (n, 3)."""
         centre, half = self._model.geom_aabb[geoms, :3], self._model.geom_aabb[geoms, 3:]
         offset = np.abs(np.einsum("nij,nj->ni", rotations, centre))

@@ -9,49 +9,40 @@ from magma_ros.sim.libero.experts import expert_for
 from magma_ros.types import Action
 
 BOWL = "akita_black_bowl_1"
-DRAWER = "pick_up_the_black_bowl_in_the_top_drawer_of_the_wooden_cabinet_and_place_it_on_the_plate"
 STEP_BUDGET = 220
 
 
-@pytest.fixture(scope="module")
-def env():
-    """The bowl in the open drawer, without pictures."""
-    env = LiberoEnv("libero_spatial", DRAWER, render=False)
-    yield env
-    env.close()
-
-
-def test_takes_the_bowl_out_of_the_drawer(env):
+def test_takes_the_bowl_out_of_the_drawer(blind):
     """It is on the plate within upstream's budget, by actions within OSC's box, each given again by its state alone."""
-    expert = expert_for(env)
-    env.reset(seed=0)
+    expert = expert_for(blind)
+    blind.reset(seed=0)
     visited, terminated = [], False
     while not terminated and len(visited) < STEP_BUDGET:
         action = expert.act()
         assert np.abs(action.translation_m).max() <= 0.05 + 1e-9
         assert np.abs(action.rotation_vector_rad).max() <= 0.5
         assert action.gripper_opening in (0.0, 1.0)
-        visited.append((env.get_state(), action.to_array()))
-        terminated = env.step(action)[2]
+        visited.append((blind.get_state(), action.to_array()))
+        terminated = blind.step(action)[2]
     assert terminated
     for state, expected in visited[::-7]:
-        env.set_state(state)
-        assert np.array_equal(expected, expert_for(env).act().to_array())
+        blind.set_state(state)
+        assert np.array_equal(expected, expert_for(blind).act().to_array())
 
 
-def test_picks_a_dropped_bowl_up_again(env):
+def test_picks_a_dropped_bowl_up_again(blind):
     """The hand is opened and pushed aside while it lifts the bowl; the next grasp succeeds."""
-    expert = expert_for(env)
-    env.reset(seed=1)
-    start_m = env.world().pose(BOWL).position_m[2]
+    expert = expert_for(blind)
+    blind.reset(seed=1)
+    start_m = blind.world().pose(BOWL).position_m[2]
     for _ in range(STEP_BUDGET):
-        env.step(expert.act())
-        if env.world().pose(BOWL).position_m[2] > start_m + 0.03:
+        blind.step(expert.act())
+        if blind.world().pose(BOWL).position_m[2] > start_m + 0.03:
             break
     for _ in range(12):
-        env.step(Action([0.0, 0.03, 0.02], [0.1, 0.0, 0.2], 1.0, env.contract.frame))
-    assert env.world().pose(BOWL).position_m[2] < start_m + 0.03
-    assert any(env.step(expert.act())[2] for _ in range(STEP_BUDGET))
+        blind.step(Action([0.0, 0.03, 0.02], [0.1, 0.0, 0.2], 1.0, blind.contract.frame))
+    assert blind.world().pose(BOWL).position_m[2] < start_m + 0.03
+    assert any(blind.step(expert.act())[2] for _ in range(STEP_BUDGET))
 
 
 def test_refuses_a_task_that_is_no_pick_and_place():
