@@ -3,6 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from magma_ros.errors import EnvError
+from magma_ros.sim.libero.env import LiberoEnv
 
 BOWL, CABINET, DRAWER = "akita_black_bowl_1", "wooden_cabinet_1", "wooden_cabinet_1_top_region"
 
@@ -54,6 +55,14 @@ def test_poses_are_in_the_base_frame(world, blind) -> None:
     assert 0.3 < proprio.ee_position_m[0] < 0.6
     assert proprio.gripper_opening > 0.9
     assert (7,) == proprio.joint_positions_rad.shape
+
+
+def test_the_bowl_stays_on_the_ramekin() -> None:
+    """After settling it still stands where its task begins; with a newer MuJoCo it slides off (docs/libero.md)."""
+    env = LiberoEnv("libero_spatial", "pick_up_the_black_bowl_on_the_ramekin_and_place_it_on_the_plate", render=False)
+    env.reset(seed=0)
+    assert env.world().holds(("on", BOWL, "glazed_rim_porcelain_ramekin_1"))
+    env.close()
 
 
 def test_what_touches_what(world) -> None:
