@@ -87,6 +87,8 @@ NP_ROOMS = (
     "magma_ros.sim.sweep.inference",
     "magma_ros.sim.sweep.pool",
     "magma_ros.sim.sweep.process_pool",
+    "magma_ros.sim.sweep.ray_actors",
+    "magma_ros.sim.sweep.ray_pool",
     "magma_ros.sim.sweep.sweep",
     "magma_ros.sim.policies",
     "magma_ros.sim.report",
@@ -97,7 +99,7 @@ BLOCKER = """
 import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "transformers", "tokenizers", "safetensors", "rclpy", "mujoco"}:
+        if name.partition(".")[0] in {"torch", "transformers", "tokenizers", "safetensors", "rclpy", "mujoco", "ray"}:
             raise ImportError(f"blocked: {name}")
 sys.meta_path.insert(0, Blocked())
 """
@@ -113,7 +115,7 @@ def test_np_rooms_import_without_torch_transformers_rclpy_and_mujoco() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["torch", "transformers", "rclpy", "mujoco"])
+@pytest.mark.parametrize("name", ["torch", "transformers", "rclpy", "mujoco", "ray"])
 def test_the_blocker_blocks(name: str) -> None:
     """The test above would notice: the blocked libraries cannot be imported there."""
     done = run_blocked(f"import {name}")
