@@ -57,7 +57,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class LiberoState:
-    """Everything that the next step and the present picture depend on; about 8 kB.
+    """Everything that the next step and the present picture depend on; about 5 kB.
 
     Attributes:
         physics: MuJoCo's integration state with the solver's warm start, shape (n,).
@@ -103,11 +103,6 @@ class Simulation:
         self._seen_joints = self.data.qpos.copy()
         self.sight = self._present_sight()
         self.num_steps = 0
-
-    @property
-    def num_init_states(self) -> int:
-        """How many official initial states the task has."""
-        return len(self._init_states)
 
     def reset(self, *, seed: int) -> int:
         """Fixtures placed by `seed`, everything else in an official state; the index of that state.
