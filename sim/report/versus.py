@@ -50,8 +50,9 @@ def by_delay(report: Report) -> Markup | None:
         for sweep in report.sweeps
         if sweep.summary.average is not None
     ]
-    high_s = 1.05 * max(delays_s)
-    axis = Axis("mean delay [s]", 0.0, high_s, tuple((tick, f"{tick:g}") for tick in ticks(high_s)))
+    high_s, margin_s = max(delays_s), 0.04 * max(delays_s)
+    numbers = tuple((tick, f"{tick:g}") for tick in ticks(high_s))
+    axis = Axis("mean delay [s]", -margin_s, high_s + margin_s, numbers)
     title = "Success against delay"
     chart = dot_chart(dots, x=axis, title=title, description="; ".join(dot.title for dot in dots))
     note = "The world goes on while the policy thinks: average success rate with its 95 % interval."
@@ -168,7 +169,7 @@ def _discordant(first: str, second: str, comparison: Comparison) -> Markup | Non
         alone = [ranges(pair.trial.seed for pair in here if pair.first is is_first) for is_first in (True, False)]
         if here:
             rows.append([task, *alone])
-    title = f"The {len(comparison.discordant)} seeds on which they differ"
+    title = f"They differ on {counted(len(comparison.discordant), 'seed')}"
     table = plain_table(["task", f"only {first} succeeded", f"only {second} succeeded"], rows)
     return element("details", element("summary", title), table)
 
