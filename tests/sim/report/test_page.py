@@ -183,17 +183,19 @@ def test_two_sweeps_are_compared_on_their_pairs(tmp_path, folder) -> None:
 
 
 def test_sweeps_with_other_delays_are_drawn_against_them(tmp_path, folder) -> None:
-    """A dot for each, at its mean delay."""
+    """A dot for each, at its mean delay; and p-values of several comparisons say that they are several."""
     slow = make_spec(latency={"low_s": 0.1, "high_s": 0.3})
     measured = make_spec(latency={"buckets, up to [ms]": {"100": 1, "500": 3}})
     letters = {"carrot_on_plate": "ssssffffff", "stack_cube": "ffffffffff"}
     others = [
         write_folder(tmp_path / name, make_record(letters, spec)) for name, spec in (("a", slow), ("b", measured))
     ]
-    section = re.sub(r"\s+", " ", page_of(folder, *others).sections["Success against delay"])
+    page = page_of(folder, *others)
+    section = re.sub(r"\s+", " ", page.sections["Success against delay"])
     assert "magma-tiny, 0 s: 56 %" in section
     assert "magma-tiny, 0.2 s: 20 %" in section
     assert "magma-tiny, 0.4 s: 20 %" in section
+    assert page.text.count("One of 2 comparisons") == 2
 
 
 def test_a_sweep_without_a_trial_has_a_page(tmp_path) -> None:
