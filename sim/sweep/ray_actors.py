@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib import metadata
 from typing import Any
 
@@ -90,16 +91,26 @@ class PolicyHost:
     """
 
     def __init__(self, open_policy: Callable[[], Policy], *, num_askers: int, batched: bool) -> None:
-        """Answer `num_askers` workers with the policy that `open_policy` brings up."""
-        self._policy = open_policy()
-        self._shared = SharedPolicy(self._policy, batched=batched)
-        self._num_askers = num_askers
+        """Answer `num_askers` workers with the policy that `open_policy` brings up when it is first needed."""
+        self._open_policy, self._batched, self._num_askers = open_policy, batched, num_askers
         self._waiting: list[tuple[Observation, asyncio.Future[Answer]]] = []
         self._all_wait = asyncio.Event()
         self._answering: asyncio.Task[None] | None = None
 
+    @cached_property
+    def _policy(self) -> Policy:
+        return self._open_policy()
+
+    @cached_property
+    def _shared(self) -> SharedPolicy:
+        return SharedPolicy(self._policy, batched=self._batched)
+
     async def contract(self) -> ActionContract:
-        """The policy's."""
+        """The policy's.
+
+        Raises:
+            MagmaRosError: it cannot be brought up.
+        """
         return self._policy.contract
 
     async def fingerprint(self) -> str:
