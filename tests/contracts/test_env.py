@@ -18,6 +18,7 @@ from tests.sim.toy_env import ToyEnv
 
 ENVS: dict[str, Callable[[], Env]] = {
     "bridge": lambda: BridgeEnv(image_size_px=64),
+    "bridge_variants": lambda: BridgeEnv("eggplant_in_basket", image_size_px=64, look="variants"),
     "libero": lambda: LiberoEnv("libero_object", LIBERO_SUITES[1].tasks[0].name, render=False),
     "toy": ToyEnv,
 }
