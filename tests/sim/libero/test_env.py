@@ -9,10 +9,13 @@ import pytest
 from magma_ros import images
 from magma_ros.contract import CameraSpec
 from magma_ros.errors import EnvError
+from magma_ros.safety import SafetyFilter
+from magma_ros.sim.envs import make_env
 from magma_ros.sim.libero.convention import FRAME
 from magma_ros.sim.libero.env import LiberoEnv
 from magma_ros.sim.libero.protocol import AGENTVIEW
-from magma_ros.types import Action
+from magma_ros.sim.suites import find_suite
+from magma_ros.types import Action, SafeAction
 from tests.sim.libero import golden
 from tests.sim.libero.golden import SEED, SUITE, TASK, digest, golden_actions, numbers, roll_out
 
@@ -132,13 +135,20 @@ def test_the_gripper_closes_and_opens(blind) -> None:
     assert openings[1] > 0.9
 
 
-def test_it_is_used_in_order() -> None:
-    """Before a reset and after a close there is nothing to step, to keep or to ask."""
-    env = LiberoEnv("libero_object", "pick_up_the_milk_and_place_it_in_the_basket", render=False)
+def test_it_is_made_by_name_and_used_in_order() -> None:
+    """By its suite's protocol, within its limits; before a reset and after a close there is nothing to step or ask."""
+    suite = find_suite("libero_object")
+    env = make_env(suite, suite.task("pick_up_the_milk_and_place_it_in_the_basket"), render=False)
+    assert isinstance(env, LiberoEnv)
     for use in (lambda: env.step(REST), env.get_state, env.world):
         with pytest.raises(EnvError, match="reset"):
             use()
-    env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
+    decision = SafetyFilter(suite.limits, env.contract).filter(
+        REST, stamp_s=0.0, now_s=0.0, ee_position_m=observation.proprio.ee_position_m
+    )
+    assert isinstance(decision, SafeAction)
+    assert () == decision.limited_by
     assert (0, 3) == env.get_state().fixture_positions_m.shape  # a scene without fixtures has a state, too
     env.close()
     with pytest.raises(EnvError, match="closed"):
