@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_format
 import sys
 import time
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from magma_ros.load_options import LoadOptions
+from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.policies import fingerprint_of, is_address, open_policy
 from magma_ros.policy import Policy
 from magma_ros.sim import report
@@ -34,6 +36,7 @@ from magma_ros.sim.sweep.process_pool import ProcessPool
 from magma_ros.sim.sweep.results import conclude, describe, tell_passes, to_document
 from magma_ros.sim.sweep.sweep import TrialWatcher, run_sweep
 from magma_ros.sim.sweep.worker import TrialSetup, policy_of_trial
+from magma_ros.sources import find
 
 EXIT_OK = 0
 EXIT_INCOMPLETE = 1
@@ -138,7 +141,13 @@ def _spec(
         provenance=provenance(device=options.device),
         options={} if setup.make_policy is not None else asdict(options),
         width=question.width,
+        checkpoint=None if setup.make_policy is not None else _digest(question.policy),
     )
+
+
+def _digest(checkpoint: str) -> str | None:
+    manifest = find(checkpoint) / MANIFEST_NAME
+    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
 
 
 def _run(spec: SweepSpec, pool: Pool, keeping: Keeping) -> SweepRecord:

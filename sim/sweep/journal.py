@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +23,11 @@ from magma_ros.sim.sweep.plan import SweepSpec, Trial, TrialRecord
 
 FORMAT = 1
 SPEC_NAME, TRIALS_NAME = "sweep.json", "trials.jsonl"
-_UNFINISHED = ".unfinished"
+_UNFINISHED, _LOCK_NAME = ".unfinished", ".lock"
+_BEFORE_THE_FIRST_BYTE = {f"{SPEC_NAME}{_UNFINISHED}", _LOCK_NAME}
 _BESIDE_THE_RESULT = ("wall_s", "worker", "started_at", "num_passes")
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def require_usable(folder: Path, *, resume: bool) -> None:
     present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if SPEC_NAME in present and not resume:
         raise SweepError(f"{folder}: expected no sweep there; go on with it (--resume) or choose another folder")
-    if SPEC_NAME not in present and present - {f"{SPEC_NAME}{_UNFINISHED}"}:
+    if SPEC_NAME not in present and present - _BEFORE_THE_FIRST_BYTE:
         raise SweepError(f"{folder}: expected an empty folder or a sweep, got {sorted(present)[:5]}")
 
 
@@ -140,13 +144,15 @@ def read_spec(folder: Path) -> SweepSpec:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder that goes with the process, however it ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Hold a lock that goes with the process, however it ends."""
+    descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)  # not the folder: NFS locks files alone
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SweepError(f"{folder}: expected to be alone, another process is writing to this sweep") from error
+        except OSError as error:
+            _logger.warning("%s: this file system has no locks (%s); let no other process write there", folder, error)
         yield
     finally:
         os.close(descriptor)

@@ -63,6 +63,7 @@ class SweepSpec:
         provenance: Commit, versions, device and machine; a sweep may go on under another one.
         options: How a checkpoint is brought up, by name; empty for a policy without one.
         width: Each task ends when its interval is at most so wide, or its seeds are used up; None runs all of them.
+        checkpoint: SHA-256 of its manifest, which holds those of its weights; None for a policy without one.
     """
 
     suite: str
@@ -76,6 +77,7 @@ class SweepSpec:
     provenance: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     width: float | None = None
+    checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         for name, values in (("tasks", self.tasks), ("seeds", self.seeds)):

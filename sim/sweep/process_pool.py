@@ -85,9 +85,9 @@ class ProcessPool:
     def close(self) -> None:
         """End the workers, also in the middle of a trial."""
         for worker in self._workers:
-            worker.connection.close()
             if worker.trial is not None:
                 worker.process.terminate()
+            worker.connection.close()
         for worker in self._workers:
             _bury(worker.process)
 

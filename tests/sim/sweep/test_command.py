@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from magma_ros.cli import main
+from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.sim.sweep import command
 from magma_ros.sim.sweep.journal import read
 from magma_ros.sim.sweep.options import Question
+from tests.model.random_checkpoints import write_random_checkpoint
 from tests.sim.sweep import toys
 
 
@@ -135,3 +137,15 @@ def test_the_executable_runs_worker_processes():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "success_rate 0.00 (0/2), 95% Wilson [0.00, 0.66], errors 0," in done.stdout, done.stderr
     assert 0 == done.returncode
+
+
+def test_a_network_is_counted_and_known_by_its_weights(tmp_path, capsys):
+    """Its runs are told per step; when its checkpoint has changed, the sweep does not go on with it."""
+    checkpoint = write_random_checkpoint(tmp_path / "random")
+    asked = ["eval", "--policy", str(checkpoint), "--trials", "1", "--output", str(tmp_path / "sweep")]
+    assert 0 == main(asked)
+    assert "60 runs of the network for 60 environment steps: 1.00 per step" in capsys.readouterr().out
+    manifest = checkpoint / MANIFEST_NAME
+    manifest.write_text(manifest.read_text() + "\n")
+    assert 2 == main([*asked, "--resume"])
+    assert 'holds another sweep: checkpoint "' in capsys.readouterr().err

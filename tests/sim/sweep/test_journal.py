@@ -61,6 +61,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 def test_a_sweep_that_died_before_its_first_byte_can_be_begun_again(tmp_path):
     """A half-written specification is no sweep."""
     (tmp_path / "sweep.json.unfinished").write_text('{"format"')
+    (tmp_path / ".lock").touch()
     with open_journal(tmp_path, toys.spec(), resume=True) as journal:
         assert journal.record.trials == ()
 
