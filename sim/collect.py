@@ -225,10 +225,14 @@ def perturbation_of(suite: Suite, task: Task, config: CollectConfig) -> Perturba
     """
     if config.perturbation is not None:
         return config.perturbation
-    from magma_ros.sim.bridge.perturbation import PERTURBATIONS  # noqa: PLC0415 - needs MuJoCo, as all of the package
+    if suite.simulator == "libero":
+        from magma_ros.sim.libero.perturbation import PERTURBATION  # noqa: PLC0415 - of one simulator
 
-    if suite.simulator != "bridge" or task.name not in PERTURBATIONS:
-        raise EnvError(f"{suite.name}/{task.name}: no perturbation, available for {sorted(PERTURBATIONS)} of bridge")
+        return PERTURBATION
+    from magma_ros.sim.bridge.perturbation import PERTURBATIONS  # noqa: PLC0415 - same; its package names a GL backend
+
+    if task.name not in PERTURBATIONS:
+        raise EnvError(f"{suite.name}/{task.name}: no perturbation, available for {sorted(PERTURBATIONS)}")
     return PERTURBATIONS[task.name]
 
 

@@ -1,8 +1,13 @@
-"""A worker that other processes import."""
+"""What other processes import: a worker, and a parent that is killed."""
 
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import closing
+from multiprocessing.connection import Connection
+
+from magma_ros.sim.in_order import InOrder
 
 
 class Squarer:
@@ -20,3 +25,11 @@ class Squarer:
     def close(self) -> None:
         """It can be seen that this was called."""
         self.is_closed = True
+
+
+def work_and_die(connection: Connection) -> None:
+    """As a process of its own: tell who the workers are, wait for a word, and be killed."""
+    with closing(InOrder(Squarer, workers=2)) as row:
+        connection.send({pid for _, pid in row.map(range(20))})
+        connection.recv()
+        os.kill(os.getpid(), signal.SIGKILL)

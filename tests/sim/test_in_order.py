@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from itertools import count
+from multiprocessing import get_context
+from select import select
 
 import pytest
 
 from magma_ros.errors import EnvError
 from magma_ros.sim.in_order import InOrder
-from tests.sim.squarer import Squarer
+from tests.sim.squarer import Squarer, work_and_die
 
 
 def test_one_worker_is_this_process() -> None:
@@ -37,3 +39,20 @@ def test_a_dead_worker_is_said() -> None:
     """A process that ended by itself raises, rather than leaving the row waiting."""
     with closing(InOrder(Squarer, workers=2)) as row, pytest.raises(EnvError, match="ended by itself"):
         list(row.map([1, -1, 2]))
+
+
+def test_workers_end_with_a_killed_parent() -> None:
+    """Nobody is left waiting for an item that never comes."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    parent = context.Process(target=work_and_die, args=(there,))
+    parent.start()
+    workers = [os.pidfd_open(pid) for pid in here.recv()]
+    here.send("now")
+    parent.join()
+    while workers:
+        ended, _, _ = select(workers, [], [], 20.0)
+        assert ended, "a worker outlives its parent"
+        for descriptor in ended:
+            os.close(descriptor)
+            workers.remove(descriptor)
