@@ -46,7 +46,7 @@ def print_rates(num_trials: int) -> None:
         for workers in (1, 2):
             pool: Pool = InProcessPool(setup) if workers == 1 else ProcessPool(setup, workers=workers)
             with closing(pool):
-                rate = _rate(pool, workers, num_trials)
+                rate = episodes_per_second(pool, workers, num_trials)
             alone = alone or rate
             print(f"noop, {name}, workers {workers}: {rate:.2f} episodes/s, {rate / alone:.2f} times one", flush=True)
 
@@ -73,7 +73,7 @@ def print_passes(num_trials: int) -> None:
         print(f"magma-tiny, {name}: {same} of {num_trials} outcomes as with one environment")
 
 
-def _rate(pool: Pool, workers: int, num_trials: int) -> float:
+def episodes_per_second(pool: Pool, workers: int, num_trials: int) -> float:
     """Episodes per second once every worker has its environment."""
     trials = (Trial(TASK, seed) for seed in count())
     ready: set[str] = set()
