@@ -9,6 +9,7 @@ from typing import Any
 
 from magma_ros.sim.report.contents import Film, Report, Sweep, command_of
 from magma_ros.sim.report.figures import quantity, ranges
+from magma_ros.sim.report.films import last_frame
 from magma_ros.sim.report.markup import Markup, element
 from magma_ros.sim.report.summary import SweepSummary
 from magma_ros.sim.report.tables import plain_table
@@ -105,15 +106,15 @@ def _films_of(task: str, shown: Sequence[Film]) -> Markup | None:
 
 
 def _film(film: Film) -> Markup:
-    data = base64.b64encode(film.path.read_bytes()).decode()
-    picture = element(
-        "img",
-        src=f"data:image/webp;base64,{data}",
-        alt=f"{film.task}, seed {film.seed}: {film.outcome}",
-        width=_FILM_PX,
-        loading="lazy",
-    )
-    return element("figure", picture, element("figcaption", f"seed {film.seed}", class_="muted"))
+    still = element("source", media="(prefers-reduced-motion: reduce)", srcset=_data(last_frame(film.path)))
+    alt = f"{film.task}, seed {film.seed}: {film.outcome}"
+    moving = element("img", src=_data(film.path.read_bytes()), alt=alt, width=_FILM_PX, loading="lazy")
+    caption = element("figcaption", f"seed {film.seed}", class_="muted")
+    return element("figure", element("picture", still, moving), caption)
+
+
+def _data(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
 
 def _error(detail: str, trials: Sequence[TrialRecord]) -> Markup:

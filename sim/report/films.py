@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from magma_ros.errors import SweepError
 from magma_ros.sim.rollout import Outcome
 from magma_ros.types import ImageArray, Observation, SafeAction, Stop
 
@@ -74,8 +75,23 @@ class FilmRecorder:
         frames.append(_labelled(small, caption, outcome))
         waits_ms = [round(1000 * (b.stamp_s - a.stamp_s) / _SPEED) for a, b in pairwise(shots)]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)]))
+        unfinished = path.with_name(f"{path.name}.unfinished")  # a process that is killed leaves no half a film
+        unfinished.write_bytes(_encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)]))
+        unfinished.replace(path)
         return True
+
+
+def last_frame(film: Path) -> bytes:
+    """How a film ends, as a still WebP.
+
+    Raises:
+        SweepError: it is no film.
+    """
+    _, animation = cv2.imreadanimation(str(film))
+    if not animation.frames:
+        raise SweepError(f"{film}: expected an animated WebP")
+    _, data = cv2.imencode(".webp", animation.frames[-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITIES[0]])
+    return bytes(data)
 
 
 def _encoded(frames: Sequence[ImageArray], waits_ms: Sequence[int]) -> bytes:

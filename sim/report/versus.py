@@ -127,7 +127,9 @@ def _comparison(first: str, second: str, comparison: Comparison, *, num_tests: i
 def _verdict(first: str, second: str, comparison: Comparison, num_tests: int) -> str:
     result = comparison.result
     if result.p_value >= _SIGNIFICANCE:
-        return "These trials do not show that one is better."
+        holds_zero = result.interval.low <= 0 <= result.interval.high
+        disagree = "" if holds_zero else " Test and interval disagree, as they may where few trials differ."
+        return f"These trials do not show that one is better.{disagree}"
     better = first if result.difference > 0 else second
     several = f" One of {num_tests} comparisons: their p-values are not corrected for that." if num_tests > 1 else ""
     return f"{better} is better on these tasks.{several}"

@@ -7,8 +7,11 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 
+import cv2
+import numpy as np
 import pytest
 
+from magma_ros.errors import SweepError
 from magma_ros.sim.comparison import compare_paired
 from magma_ros.sim.report.contents import gather
 from magma_ros.sim.report.page import to_page
@@ -165,6 +168,24 @@ def test_films_show_failures_beside_successes(folder) -> None:
     assert base64.b64decode(pictures[1]["src"].partition(",")[2]) == film.read_bytes()
 
 
+def test_who_wants_no_motion_sees_how_a_trial_ended(folder) -> None:
+    """The last frame instead of the film."""
+    film = write_film(folder / "films" / "carrot_on_plate-0.webp")
+    (still,) = page_of(folder).all("source")
+    assert still["media"] == "(prefers-reduced-motion: reduce)"
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(still["srcset"].partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
+    last = cv2.imreadanimation(str(film))[1].frames[-1][:, :, :3]
+    assert np.abs(shown.astype(int) - last).mean() < 6
+
+
+def test_what_is_no_film_is_refused(folder) -> None:
+    """With its name: the page would show a gap."""
+    (folder / "films").mkdir()
+    (folder / "films" / "carrot_on_plate-0.webp").write_bytes(b"RIFF")
+    with pytest.raises(SweepError, match=r"carrot_on_plate-0\.webp: expected an animated WebP"):
+        page_of(folder)
+
+
 def test_two_sweeps_are_compared_on_their_pairs(tmp_path, folder) -> None:
     """Difference, interval, p-value and the seeds on which they differ."""
     other = make_record({"carrot_on_plate": "sffffffffs", "stack_cube": "sfffffffff"}, make_spec(policy="noop"))
@@ -180,6 +201,14 @@ def test_two_sweeps_are_compared_on_their_pairs(tmp_path, folder) -> None:
     assert "What else differs between the two sweeps: policy" in section
     assert "Left out: 1 trial whose counterpart was not judged." in section
     assert "Success against delay" not in page.sections
+
+
+def test_a_test_and_an_interval_that_disagree_are_not_hidden(tmp_path) -> None:
+    """Four of twelve pairs differ, all one way: the interval leaves out zero, the exact test does not reject it."""
+    first = write_folder(tmp_path / "one", make_record({"a": "ssssffffff", "b": "ff"}))
+    page = page_of(first, write_folder(tmp_path / "two", make_record({"a": "ffffffffff", "b": "ff"})))
+    assert "p = 0.12" in page.text
+    assert "do not show that one is better. Test and interval disagree" in page.text
 
 
 def test_sweeps_with_other_delays_are_drawn_against_them(tmp_path, folder) -> None:
