@@ -58,6 +58,34 @@ class TaskReport:
         return {**asdict(self), "success_rate": rate, "wilson_95": list(self.success_interval)}
 
 
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What a dataset holds, and how quickly this call made its part of it.
+
+    Attributes:
+        tasks: What there is of each task, of all calls together.
+        num_new_frames: Frames that this call wrote.
+        wall_s: How long it took, starting the workers included [s].
+        workers: Processes that it used.
+    """
+
+    tasks: tuple[TaskReport, ...]
+    num_new_frames: int
+    wall_s: float
+    workers: int
+
+    @property
+    def frames_per_s(self) -> float:
+        """Of this call."""
+        return self.num_new_frames / self.wall_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        run = {"num_frames": self.num_new_frames, "wall_s": round(self.wall_s, 3), "workers": self.workers}
+        run["frames_per_s"] = round(self.frames_per_s, 3)
+        return {"tasks": [task.to_dict() for task in self.tasks], "last_call": run}
+
+
 class AttemptLog:
     """The attempts of a dataset, one line of JSON each; a line is on the disk before its episode is."""
 

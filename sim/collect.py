@@ -19,13 +19,14 @@ import numpy as np
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
 from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.policy import Policy
-from magma_ros.sim.attempts import Attempt, AttemptLog, TaskReport, num_failures_in_a_row
+from magma_ros.sim.attempts import Attempt, AttemptLog, CollectReport, num_failures_in_a_row
 from magma_ros.sim.demonstration import Chooser, Rollout, count_idle, roll_out, to_episode
 from magma_ros.sim.env import Env, Expert, RecordableEnv
 from magma_ros.sim.envs import make_env
 from magma_ros.sim.in_order import InOrder
 from magma_ros.sim.perturbation import Perturbation, Perturber
 from magma_ros.sim.policies import expert_for
+from magma_ros.sim.provenance import source_commit
 from magma_ros.sim.suites import Suite, Task
 from magma_ros.types import Action, Observation
 
@@ -71,33 +72,6 @@ class CollectConfig:
     give_up_after: int = 25
     make_env: EnvFactory = make_collection_env
     make_expert: Callable[[Env], Expert] = expert_for
-
-
-@dataclass(frozen=True, slots=True)
-class CollectReport:
-    """What a dataset holds, and how quickly this call made its part of it.
-
-    Attributes:
-        tasks: What there is of each task, of all calls together.
-        num_new_frames: Frames that this call wrote.
-        wall_s: How long it took, starting the workers included [s].
-        workers: Processes that it used.
-    """
-
-    tasks: tuple[TaskReport, ...]
-    num_new_frames: int
-    wall_s: float
-    workers: int
-
-    @property
-    def frames_per_s(self) -> float:
-        """Of this call."""
-        return self.num_new_frames / self.wall_s
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        run = {"num_frames": self.num_new_frames, "wall_s": round(self.wall_s, 3), "workers": self.workers}
-        return {"tasks": [task.to_dict() for task in self.tasks], "last_call": run}
 
 
 class Collector:
@@ -213,7 +187,8 @@ def collect(
                 if on_attempt is not None:
                     on_attempt(attempt, log.num_episodes(goal.name))
     report = CollectReport(log.reports(), num_frames, perf_counter() - started_s, workers)
-    (output_dir / REPORT_NAME).write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    document = {**report.to_dict(), "commit": source_commit()}
+    (output_dir / REPORT_NAME).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return report
 
 
