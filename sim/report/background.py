@@ -78,6 +78,7 @@ def provenance(sweep: Sweep) -> Markup:
     spec = sweep.record.spec
     known: dict[str, Any] = {
         "policy": spec.policy,
+        "checkpoint": spec.checkpoint or "none",
         "fingerprint": spec.fingerprint or "none",
         **({"options": spec.options} if spec.options else {}),
         **spec.provenance,

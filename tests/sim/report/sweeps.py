@@ -37,6 +37,7 @@ def make_spec(tasks: Sequence[str] = TASKS, **changes: object) -> SweepSpec:
         "execution_horizon": 1,
         "latency": None,
         "fingerprint": "0123abcd",
+        "checkpoint": "feedbeef",
         "protocol": protocol,
         "provenance": {"commit": "c0ffee", "versions": {"numpy": "2.3"}, "device": "cpu", "machine": "a machine"},
     }

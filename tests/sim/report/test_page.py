@@ -96,7 +96,7 @@ def test_everything_that_belongs_beside_a_rate_is_there(folder) -> None:
     assert all(text in protocol for text in ("do stack_cube", "60", "it is done", "max_translation_step_m 0.05 ·"))
     assert "Seeds 0..9" in page.sections["Seeds"]
     measured = page.sections["Measured with"]
-    assert all(text in measured for text in ("c0ffee", "numpy 2.3", "cpu", "a machine", "0123abcd"))
+    assert all(text in measured for text in ("c0ffee", "numpy 2.3", "cpu", "a machine", "0123abcd", "feedbeef"))
     assert "magma-ros eval --suite bridge" in measured
 
 
