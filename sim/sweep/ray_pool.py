@@ -34,6 +34,7 @@ _ALONE = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # whatever it says: the loopback interface alone
     "RAY_AUTH_MODE": "token",  # other users of this machine reach that interface, too
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a policy that asked for no share may use the GPU all the same
 }
 
 
