@@ -10,7 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT
 from magma_ros.sim.bridge.perturbation import PERTURBATIONS
+from magma_ros.sim.collect import CollectConfig, perturbation_of
 from magma_ros.sim.perturbation import Perturber
+from magma_ros.sim.suites import SUITES, Suite
 from magma_ros.types import Action
 
 WILD = replace(PERTURBATIONS["carrot_on_plate"], clean_share=0.0, start_share=1.0, push_rate=0.2, flip_rate=0.2)
@@ -68,3 +70,12 @@ def test_start_poses_look_down_within_their_box(task: str) -> None:
     assert (np.ptp(positions, axis=0) > 0.9 * size).all()
     downs = np.stack([Rotation.from_quat(quat).apply([1.0, 0.0, 0.0]) for _, quat in drawn])
     assert downs[:, 2].max() < -(np.cos(0.15) ** 2) + 1e-9
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
+def test_every_task_can_be_perturbed_within_its_suites_limits(suite: Suite) -> None:
+    """No executed step of a demonstration is one that the suite's controller would have cut short."""
+    for task in suite.tasks:
+        perturbation = perturbation_of(suite, task, CollectConfig())
+        assert perturbation.longest_m <= suite.limits.max_translation_step_m
+        assert perturbation.longest_rad <= suite.limits.max_rotation_step_rad
