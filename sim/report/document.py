@@ -33,6 +33,7 @@ def to_document(report: Report) -> dict[str, Any]:
             {"task": film.task, "seed": film.seed, "outcome": film.outcome, "file": f"films/{film.path.name}"}
             for film in report.films
         ],
+        "num_films_left": report.num_films_left,
         "others": [_overview(report, other) for other in report.others],
         "comparisons": [
             {"other": report.label(other), **_comparison(comparison)}
