@@ -118,6 +118,19 @@ BRIDGE = Suite(
 """SimplerEnv's four WidowX tasks in its fixed look, "visual matching"."""
 
 BRIDGE_VARIANTS = replace(BRIDGE, name="bridge_variants", look="variants")
+"""The same, each trial with one thing changed: see `variant_of_seed`."""
+
+VARIANT_AXES = ("light", "table", "camera", "distractors", "colours", "unseen_object")
+
+
+def variant_of_seed(seed: int) -> str:
+    """The axis along which the look of trial `seed` of `BRIDGE_VARIANTS` departs from visual matching.
+
+    Axes take turns, so that every six seeds from a multiple of six on have each of them once; the turn begins one axis
+    later every time round, so that no axis keeps to the even or the odd seeds.
+    """
+    return VARIANT_AXES[(seed + seed // len(VARIANT_AXES)) % len(VARIANT_AXES)]
+
 
 LIBERO_LIMITS = SafetyLimits(
     max_translation_step_m=0.09,

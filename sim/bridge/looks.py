@@ -12,6 +12,7 @@ from magma_ros.sim.bridge.distractors import Distractor, draw_distractors
 from magma_ros.sim.bridge.shapes import Rgb, Weave
 from magma_ros.sim.bridge.tasks import BridgeTask
 from magma_ros.sim.bridge.textures import SURFACES, Surface
+from magma_ros.sim.suites import variant_of_seed
 from magma_ros.types import FloatArray
 
 _STREAM = 5
@@ -71,11 +72,8 @@ MATCHING = Look()
 
 
 def look_of_seed(seed: int, task: BridgeTask) -> Look:
-    """The variant of trial `seed`: axes take turns, so that every six seeds in a row have each of them once.
-
-    The turn begins one axis later every time round, so that no axis keeps to the even or the odd seeds.
-    """
-    axis = tuple(AXES)[(seed + seed // len(AXES)) % len(AXES)]
+    """The variant of trial `seed`, along the axis `variant_of_seed`."""
+    axis = variant_of_seed(seed)
     return replace(AXES[axis](np.random.default_rng([seed, _STREAM]), task), axis=axis)
 
 
@@ -133,4 +131,4 @@ AXES: Mapping[str, Callable[[np.random.Generator, BridgeTask], Look]] = MappingP
         "unseen_object": _shape,
     }
 )
-"""Axis of variation → what draws it; in the order in which seeds take them."""
+"""Axis of `VARIANT_AXES` → what draws it."""
