@@ -7,6 +7,18 @@ from magma_ros.sim.env import RecordableEnv
 from magma_ros.sim.suites import Suite, Task
 
 
+def check_simulator(suite: Suite, *, render: bool) -> None:
+    """Refuse a run whose results could not be compared with others'; LIBERO takes ten seconds with `render`, else one.
+
+    Raises:
+        EnvError: other versions, files or, with `render`, pictures than those that results are published for.
+    """
+    if suite.simulator == "libero":
+        from magma_ros.sim.libero import guard  # noqa: PLC0415 - who never runs LIBERO need not read its tables
+
+        guard.check_libero(render=render)
+
+
 def make_env(suite: Suite, task: Task, *, render: bool = True, fast: bool = False) -> RecordableEnv:
     """A new environment for `task`; without `render` it shows no pictures and is several times faster.
 

@@ -22,7 +22,7 @@ from magma_ros.policies import fingerprint_of, is_address, open_policy
 from magma_ros.policy import Policy
 from magma_ros.sim import report
 from magma_ros.sim.env import Env
-from magma_ros.sim.envs import make_env
+from magma_ros.sim.envs import check_simulator, make_env
 from magma_ros.sim.latency import parse as parse_latency
 from magma_ros.sim.policies import SCRIPTED
 from magma_ros.sim.provenance import provenance
@@ -63,11 +63,13 @@ def evaluate_policy(
     """
     check(question, workplace, keeping)
     suite, tasks = question.choose_tasks()
+    render = question.policy not in SCRIPTED
+    check_simulator(suite, render=render)
     latency = None if question.latency is None else parse_latency(question.latency)
     site = _Site(question.policy, options, workplace)
     setup = TrialSetup(
         suite=suite,
-        make_env=partial(make_env, suite, render=question.policy not in SCRIPTED),
+        make_env=partial(make_env, suite, render=render),
         make_policy=site.make_policy,
         execution_horizon=question.execution_horizon,
         latency=latency,

@@ -5,9 +5,11 @@ import pytest
 
 from magma_ros import images
 from magma_ros.errors import EnvError
+from magma_ros.sim.envs import check_simulator
 from magma_ros.sim.libero import guard
 from magma_ros.sim.libero.env import LiberoEnv
 from magma_ros.sim.libero.protocol import AGENTVIEW
+from magma_ros.sim.suites import find_suite
 
 SOUND = {**guard.VERSIONS, "mujoco": guard.MUJOCO_VERSION}
 
@@ -68,10 +70,15 @@ def test_files_that_are_missing_or_cut_short_are_found(monkeypatch: pytest.Monke
 
 
 def test_the_known_picture_is_drawn_here(drawn: LiberoEnv, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first picture of the known trial passes the whole check; graphics drivers may differ at edges."""
-    observation, _ = drawn.reset(seed=guard.GOLDEN_SEED)
-    monkeypatch.setattr(guard, "draw_golden_frame", lambda: observation.images[AGENTVIEW])
-    assert guard.check_libero() < 1.0
+    """The first picture of the known trial passes the whole check; a dark one does not, unless none is drawn."""
+    picture = drawn.reset(seed=guard.GOLDEN_SEED)[0].images[AGENTVIEW]
+    monkeypatch.setattr(guard, "draw_golden_frame", lambda: picture)
+    check_simulator(find_suite("libero_goal"), render=True)
+    monkeypatch.setattr(guard, "draw_golden_frame", lambda: picture // 2)
+    check_simulator(find_suite("libero_goal"), render=False)
+    check_simulator(find_suite("bridge"), render=True)
+    with pytest.raises(EnvError, match="looks different"):
+        check_simulator(find_suite("libero_goal"), render=True)
 
 
 def test_another_picture_is_refused() -> None:
