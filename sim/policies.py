@@ -132,12 +132,16 @@ def expert_for(env: Env) -> Expert:
     Raises:
         EnvError: there is none.
     """
-    from magma_ros.sim.bridge import experts  # noqa: PLC0415 - needs MuJoCo
+    from magma_ros.sim.bridge import experts as bridge_experts  # noqa: PLC0415 - needs MuJoCo
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415 - same
+    from magma_ros.sim.libero import experts as libero_experts  # noqa: PLC0415 - same
+    from magma_ros.sim.libero.env import LiberoEnv  # noqa: PLC0415 - same
 
-    if not isinstance(env, BridgeEnv):
-        raise EnvError(f"no scripted expert for {type(env).__name__}, available for BridgeEnv")
-    return experts.expert_for(env)
+    if isinstance(env, BridgeEnv):
+        return bridge_experts.expert_for(env)
+    if isinstance(env, LiberoEnv):
+        return libero_experts.expert_for(env)
+    raise EnvError(f"no scripted expert for {type(env).__name__}, available for BridgeEnv and LiberoEnv")
 
 
 def _single(action: Action, observation: Observation) -> ActionChunk:
