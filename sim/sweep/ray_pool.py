@@ -69,7 +69,8 @@ class RayPool:
             open_policy: Brings up the policy that answers all workers, in a process of its own; it pickles. None makes
                 one per trial, as `setup` says.
             address: `local` starts Ray on this machine for this sweep alone; `auto` finds the cluster that this machine
-                belongs to; otherwise the address of one, host:port or ray://host:port.
+                belongs to; otherwise the address of one, host:port or ray://host:port
+                (which needs `ray[client]`).
             workers: How many; each takes one of Ray's CPUs.
             gpus_per_policy: Share of a GPU for each policy; there are as many policies as the cluster has room for, but
                 no more than workers. 0 is one policy on a CPU.
