@@ -34,6 +34,7 @@ class PickPlaceTuning:
         max_step_m, max_turn_rad: Largest command per axis.
         align_radius_m: Horizontal error at which the hand may go all the way down.
         approach_slope, carry_slope: Rise of the funnels per metre of horizontal error.
+        level_rad: Turn to go that does not matter yet.
         turn_weight_m, open_weight: Horizontal error that a radian to turn, and a metre to open, count as.
         reached_m, reached_height_m, reached_rad: Errors under which the fingers close.
         closing_m: Errors up to which fingers that have begun to close go on.
@@ -46,8 +47,9 @@ class PickPlaceTuning:
     gain: float = 2.0
     max_step_m: float = 0.05
     max_turn_rad: float = 0.5
-    align_radius_m: float = 0.006
-    approach_slope: float = 8.0
+    align_radius_m: float = 0.004
+    approach_slope: float = 16.0
+    level_rad: float = 0.05
     carry_slope: float = 6.0
     turn_weight_m: float = 0.05
     open_weight: float = 0.5
@@ -138,7 +140,7 @@ class PickPlaceExpert:
         if (reached or begun) and self._room.rays_through_source() >= MIN_RAYS:
             still = np.zeros(3), _turn(now, _yaw(now))  # what the fingers push may make another grasp the best
             return self._action(*((self._toward(error, 0.0), turn) if reached else still), 0.0)
-        misaligned = away + tuning.turn_weight_m * max(0.0, turn_rad - 0.1)
+        misaligned = away + tuning.turn_weight_m * max(0.0, turn_rad - tuning.level_rad)
         misaligned += tuning.open_weight * max(0.0, tuning.closed_width_m - now.finger_width_m)
         top = self._room.top_between_m(now.ee_m, grasp.position_m, radius_m=tuning.way_radius_m, with_source=True)
         wall = max(0.0, top + self._room.finger_depth_m + tuning.gap_m - grasp.position_m[2])

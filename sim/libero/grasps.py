@@ -51,6 +51,7 @@ class GraspTuning:
         shift_price, shallow_price: Per metre off the middle of a box; per metre less deep than `depth_m`.
         depth_m: Point between the finger tips below the top of the thing.
         clearance_m, source_clearance_m: Wanted gap between the open hand and the world, and the thing itself.
+        above_m: Height above the grasp at which gaps are measured: the hand comes down beside things, not onto them.
         rim_inset_m: Point between the finger tips inside a bowl's outer radius.
         num_rim_angles: Candidates around a bowl.
     """
@@ -66,10 +67,11 @@ class GraspTuning:
     shift_price: float = 12.0
     shallow_price: float = 15.0
     depth_m: float = 0.022
-    clearance_m: float = 0.002
+    clearance_m: float = 0.005
+    above_m: float = 0.004
     source_clearance_m: float = 0.001
     rim_inset_m: float = 0.008
-    num_rim_angles: int = 16
+    num_rim_angles: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ def _shoulder_to_wrist_m(position_m: FloatArray) -> float:
 
 def _shortcoming(room: Surroundings, pose: GripPose, tuning: GraspTuning, *, is_bowl: bool) -> float:
     """Price of what the hand would run into, and of of what of a box would not be between its pads."""
-    source_gap_m, gap_m = room.clearance_m(pose)
+    above = GripPose(pose.position_m + np.array([0.0, 0.0, tuning.above_m]), pose.yaw_rad)
+    source_gap_m, gap_m = room.clearance_m(above)
     missing_m = max(0.0, tuning.source_clearance_m - source_gap_m) + max(0.0, tuning.clearance_m - gap_m)
     missing_rays = 0 if is_bowl else max(0, MIN_RAYS - room.rays_through_source(pose))
     return tuning.clearance_price * missing_m + tuning.ray_price * missing_rays
@@ -123,7 +126,7 @@ def _rim_grasps(bowl: Thing, tuning: GraspTuning) -> Iterator[_Offer]:
     for angle in HOME_YAW_RAD + np.linspace(0.0, 2 * np.pi, tuning.num_rim_angles, endpoint=False):
         outward = np.array([np.cos(angle), np.sin(angle), 0.0])
         yaw = _yaw_near_home(outward)
-        for inset, rise in ((0.0, 0.0), (0.008, 0.004)):
+        for inset, rise in ((0.0, 0.0), (0.006, 0.004), (0.012, 0.006)):
             position = centre + (radius - tuning.rim_inset_m - inset) * outward
             position[2] = high[2] - tuning.depth_m + rise
             yield _Offer(GripPose(position, yaw), tuning.shallow_price * (inset / 2 + rise))

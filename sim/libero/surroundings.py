@@ -62,7 +62,8 @@ class Surroundings:
         roots = model.body_rootid[model.geom_bodyid]
         robot = model.body_rootid[model.site_bodyid[self._site]]
         solid = ((model.geom_contype | model.geom_conaffinity) != 0) & (roots != robot)
-        solid &= model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        self._planes = np.flatnonzero(solid & (model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE))
+        solid[self._planes] = False
         self._source = np.flatnonzero(solid & (roots == source_body))
         self._shapes = np.concatenate([self._source, np.flatnonzero(solid & (roots != source_body))])
         self._base = model.body("robot0_base").id
@@ -96,9 +97,10 @@ class Surroundings:
         data = self._data
         positions, rotations = self._ghost(pose)
         data.geom_xpos[self._hand], data.geom_xmat[self._hand] = positions, rotations.reshape(-1, 9)
-        gaps = self._gap(np.arange(len(self._source))), self._gap(self._near)
+        source_gap, gap = self._gap(np.arange(len(self._source))), self._gap(self._near)
         data.geom_xpos[self._hand], data.geom_xmat[self._hand] = self._hand_pose
-        return gaps
+        floor = (data.geom_xpos[self._planes, 2] - data.xpos[self._base][2]).max(initial=-np.inf)
+        return source_gap, min(gap, float(pose.position_m[2] - self.finger_depth_m - floor))
 
     def rays_through_source(self, pose: GripPose | None = None) -> int:
         """How many of three lines from pad to pad meet the source, with the hand as it is or open at `pose`."""
