@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,6 +94,7 @@ class LiberoEnv:
         if self._world is not None:
             self._world.simulation.close()
         self._renderer = self._world = None
+        gc.collect()  # robosuite ties its objects into cycles, with the meshes and textures of the scene
 
     def _open(self) -> World:
         if self._world is None:
