@@ -1,4 +1,4 @@
-"""What simulators and their scripted experts look like: Gymnasium's five-tuple, typed with our observation and action."""
+"""What simulators and their experts look like: Gymnasium's five-tuple, typed with our observation and action."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Many trials of one policy: in one process, in several or on several machines; nothing finished is lost or repeated."""
+"""Many trials of one policy, in one process, several or on several machines; nothing finished is lost or repeated."""
