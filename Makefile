@@ -20,7 +20,8 @@ help: ## show this list
 demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
 	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
 
-test: libero ## every test; ARGS="-k name" picks some
+test: ## every test, with the packages of libero and ray; ARGS="-k name" picks some
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray
 	@$(domain) $(BIN)/python -m pytest $(ARGS)
 
 check: setup ## format, lint, types, import layers
@@ -41,8 +42,8 @@ format: setup ## rewrite the code in the house format
 setup: ## make .venv ready (the others do this first)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py
 
-libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this first)
-	@$(need_python)$(PYTHON) -S tools/bootstrap.py --libero
+libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this, too)
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero
 
 clean: ## delete .venv and everything that was built
 	rm -rf .venv build install log

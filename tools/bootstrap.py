@@ -3,7 +3,7 @@
 Each step leaves a stamp with a hash of its inputs, so that a second run only refreshes the links:
 
 1. packages   system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
-2. extras     with `--libero`: the benchmark and its assets, from `requirements/libero*.txt`
+2. extras     with `--extra libero`: the benchmark and its assets, from `requirements/libero*.txt`; `ray` likewise
 3. messages   `msg/ srv/ action/` generated, compiled and installed into `.venv`
 4. stand-ins  message packages that tests need and no wheel has (`tests/interface_packages`), into `.venv` as well
 5. links      `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
@@ -38,7 +38,7 @@ FOREIGN_VARIABLES = (
     "COLCON_PREFIX_PATH",
     "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )
-EXTRA = "libero"  # lock files whose names begin so are installed only when asked for
+EXTRAS = ("libero", "ray")  # lock files whose names begin so are installed only when asked for
 WITHOUT_DEPENDENCIES = "no_deps"  # so ends the name of a lock file whose packages' own demands can't be met
 STAND_IN_MARK = "Stand-in for tests of magma_ros"  # in the description of each of tests/interface_packages
 STARTED = time.monotonic()
@@ -48,26 +48,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the `.venv` of this checkout up to date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-packages", action="store_true", help="take the packages of .venv as they are")
-    parser.add_argument("--libero", action="store_true", help="install the LIBERO benchmark, too (1.2 GB)")
+    parser.add_argument("--extra", action="append", default=[], choices=EXTRAS, help="libero is 1.2 GB, ray 0.3 GB")
     options = parser.parse_args(arguments)
     for name in FOREIGN_VARIABLES:
         os.environ.pop(name, None)
     root = Path(__file__).resolve().parent.parent
     with one_at_a_time(root / "build" / "bootstrap.lock"):
-        bootstrap(root, root / ".venv", skip_packages=options.skip_packages, libero=options.libero)
+        bootstrap(root, root / ".venv", skip_packages=options.skip_packages, extras=options.extra)
 
 
-def bootstrap(root: Path, venv: Path, *, skip_packages: bool, libero: bool) -> None:
+def bootstrap(root: Path, venv: Path, *, skip_packages: bool, extras: Sequence[str]) -> None:
     """Run the steps whose inputs changed."""
     packages = Stamp(venv / "magma_ros.packages", package_sources(root), salt=str(venv))
     if not skip_packages and not packages.is_current():
         install_packages(root, venv)
         packages.write()
-    benchmark = Stamp(venv / "magma_ros.libero", lock_files(root, extra=True), salt=packages.read())
-    if libero and not skip_packages and not benchmark.is_current():
-        say("installing LIBERO, 1.2 GB on disk; the first time takes minutes")
-        run_pip(venv, lock_files(root, extra=True))
-        benchmark.write()
+    for extra in () if skip_packages else extras:
+        files = lock_files(root, extra=extra)
+        installed = Stamp(venv / f"magma_ros.{extra}", files, salt=packages.read())
+        if not installed.is_current():
+            say(f"installing the packages of {extra}; the first time takes minutes")
+            run_pip(venv, files)
+            installed.write()
     messages = Stamp(venv / "magma_ros.messages", interface_sources(root), salt=packages.read())
     if not messages.is_current():
         build_messages(root, venv)
@@ -81,13 +83,13 @@ def bootstrap(root: Path, venv: Path, *, skip_packages: bool, libero: bool) -> N
 
 def package_sources(root: Path) -> list[Path]:
     """The files that decide what is installed."""
-    return [*lock_files(root, extra=False), root / "tools" / "system_packages.py"]
+    return [*lock_files(root), root / "tools" / "system_packages.py"]
 
 
-def lock_files(root: Path, *, extra: bool) -> list[Path]:
-    """What pins the packages of every set-up, or those of the extra."""
+def lock_files(root: Path, *, extra: str = "") -> list[Path]:
+    """What pins the packages of every set-up, or those of one of `EXTRAS`."""
     files = sorted((root / "requirements").glob("*.txt"))
-    return [path for path in files if path.stem.startswith(EXTRA) is extra]
+    return [path for path in files if next(filter(path.stem.startswith, EXTRAS), "") == extra]
 
 
 def interface_sources(root: Path) -> list[Path]:
@@ -125,7 +127,7 @@ def install_packages(root: Path, venv: Path) -> None:
         shutil.rmtree(venv, ignore_errors=True)
         run([python, "-m", "venv", venv])
     say("installing the pinned packages; the first time takes minutes")
-    run_pip(venv, lock_files(root, extra=False))
+    run_pip(venv, lock_files(root))
 
 
 def run_pip(venv: Path, files: Sequence[Path]) -> None:

@@ -1,7 +1,7 @@
 """Write requirements/*.txt from requirements/*.in and what `.venv` has installed; run with `.venv/bin/python`.
 
 To move a package: install the new version into `.venv`, run the tests, run this, commit the changed lines.
-What `make libero` brings must be installed, too.
+What `make test` brings must be installed, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 # A package is pinned in the first file whose closure has it.
-ROOMS = ("core", "model", "sim", "ros", "ik", "dev", "ray", "libero")
+ROOMS = ("core", "model", "sim", "ros", "ik", "finetune", "dev", "libero", "ray")
 ALONE = ("no_deps", "libero_no_deps")  # packages pinned without what they ask for; bootstrap.py installs them so
 HEADER = "# Written by tools/lock.py from {room}.in; do not edit.\n"
 

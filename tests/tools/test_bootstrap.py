@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bootstrap import STAND_IN_MARK, Stamp, is_sound, lock_files, package_sources, pip_runs, stand_ins_to_build
+from bootstrap import EXTRAS, STAND_IN_MARK, Stamp, is_sound, lock_files, package_sources, pip_runs, stand_ins_to_build
 from control_msgs.action import GripperCommand, ParallelGripperCommand
 from moveit_msgs.srv import ServoCommandType
 from tf2_msgs.msg import TFMessage
@@ -49,16 +49,16 @@ def test_an_environment_that_was_moved_or_cut_short_is_not_sound(tmp_path) -> No
 
 def test_every_requirement_is_pinned() -> None:
     """Each line of each lock file names one exact version."""
-    files = [*lock_files(ROOT, extra=False), *lock_files(ROOT, extra=True)]
+    files = [path for extra in ("", *EXTRAS) for path in lock_files(ROOT, extra=extra)]
     lines = [line for path in files for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    assert 10 == len(files)
+    assert 11 == len(files)
     assert [] == [line for line in lines if "==" not in line or line.count("==") != 1]
     assert len(lines) == len({line.split("==")[0] for line in lines})
 
 
 def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> None:
     """All lock files but one are resolved together; its packages come after them, without their dependencies."""
-    for extra, package in ((False, "openpi-client=="), (True, "robosuite==")):
+    for extra, package in (("", "openpi-client=="), ("libero", "robosuite==")):
         files = {str(path) for path in lock_files(ROOT, extra=extra)}
         first, second = pip_runs(lock_files(ROOT, extra=extra))
         assert ["--no-deps", "-r"] == second[:2]
@@ -67,12 +67,13 @@ def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> 
         assert package in Path(second[2]).read_text()
 
 
-def test_libero_is_no_part_of_the_ordinary_set_up() -> None:
-    """Its lock files decide nothing about the packages that `make demo` and `make check` install."""
-    ordinary = package_sources(ROOT)
-    assert ["libero.txt", "libero_no_deps.txt"] == [path.name for path in lock_files(ROOT, extra=True)]
-    assert not set(lock_files(ROOT, extra=True)) & set(ordinary)
-    assert "sim.txt" in [path.name for path in ordinary]
+def test_extras_are_no_part_of_the_ordinary_set_up() -> None:
+    """Their lock files decide nothing about the packages that `make demo` and `make check` install."""
+    assert ["libero.txt", "libero_no_deps.txt"] == [path.name for path in lock_files(ROOT, extra="libero")]
+    assert ["ray.txt"] == [path.name for path in lock_files(ROOT, extra="ray")]
+    ordinary = {path.name for path in package_sources(ROOT)}
+    assert not {"libero.txt", "libero_no_deps.txt", "ray.txt"} & ordinary
+    assert {"sim.txt", "finetune.txt"} < ordinary
 
 
 def test_a_real_message_package_is_not_replaced_by_a_stand_in(tmp_path) -> None:
