@@ -18,7 +18,7 @@ EXIT_INTERRUPTED = 130
 
 
 class Command(NamedTuple):
-    """A subcommand: `module:function` (typed keyword options, answers an exit status or None) and what it does."""
+    """A subcommand of one or two words: `module:function` (typed keyword options, answers an exit status or None) and what it does."""
 
     target: str
     purpose: str
@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 success, 1 a trial ended in an error, 2 refused (the reason is one line on stderr), 130 interrupted.
     """
-    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    num_words = 2 if " ".join(words[:2]) in COMMANDS else 1
+    name, rest = " ".join(words[:num_words]), words[num_words:]
     if name in ("-h", "--help"):
         print(usage())
         return EXIT_OK

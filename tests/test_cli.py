@@ -28,7 +28,7 @@ def test_unknown_subcommand_names_the_available_ones(capsys: pytest.CaptureFixtu
 def test_each_subcommand_explains_its_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every subcommand can be imported and documents itself."""
     with pytest.raises(SystemExit) as stopped:
-        main([name, "--help"])
+        main([*name.split(), "--help"])
     assert stopped.value.code == 0
     assert f"magma-ros {name}" in capsys.readouterr().out
 
