@@ -18,7 +18,12 @@ EXIT_INTERRUPTED = 130
 
 
 class Command(NamedTuple):
-    """A subcommand of one or two words: `module:function` (typed keyword options, answers an exit status or None) and what it does."""
+    """What a subcommand, of one or two words, runs and does.
+
+    Attributes:
+        target: `module:function`; the function has typed keyword options and answers an exit status or None.
+        purpose: What it does, for the list.
+    """
 
     target: str
     purpose: str
