@@ -6,18 +6,19 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError, EpisodeError, InvalidInputError
 from magma_ros.types import ACTION_DIM, Action, FloatArray, ImageArray, Observation, Proprio, frozen_array
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; a reader refuses any other."""
 
 _MAX_EPISODE_BYTES = 4 * 2**30
@@ -31,7 +32,7 @@ _FLOAT_SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "stamps_s": (-1,),
     }
 )
-_SCALARS = ("instruction", "seed", "success")
+_SCALARS = ("instruction", "seed", "success", "operator")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +49,8 @@ class Episode:
         instruction: The operator's sentence.
         seed: Of the initial state.
         success: The task was done at the end.
+        interventions: True where a person or an expert acted in the place of the policy, (T,); left out: nowhere.
+        operator: Who recorded it, or acted; empty when nobody is named.
     """
 
     images: Mapping[str, ImageArray]
@@ -60,6 +63,8 @@ class Episode:
     instruction: str
     seed: int
     success: bool
+    interventions: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    operator: str = ""
 
     def __post_init__(self) -> None:
         try:
@@ -67,6 +72,7 @@ class Episode:
         except InvalidInputError as error:
             raise EpisodeError(str(error)) from error
         lengths = {name: len(getattr(self, name)) for name in _FLOAT_SHAPES}
+        lengths["interventions"] = len(self.interventions)
         lengths |= {name: len(pictures) for name, pictures in self.images.items()}
         if not self.images or len(set(lengths.values())) != 1 or len(self) == 0:
             raise EpisodeError(f"expected one camera or more and equally many steps everywhere, got {lengths}")
@@ -80,6 +86,12 @@ class Episode:
     def _freeze(self) -> None:
         for name, shape in _FLOAT_SHAPES.items():
             object.__setattr__(self, name, frozen_array(getattr(self, name), shape=shape, dtype=np.float64, name=name))
+        marked = np.asarray(self.interventions)
+        if marked.dtype != np.bool_:
+            raise InvalidInputError(f"interventions: expected bool, got {marked.dtype}")
+        marked = marked if marked.size else np.zeros(len(self.actions), np.bool_)
+        marked = frozen_array(marked, shape=(-1,), dtype=np.bool_, name="interventions")
+        object.__setattr__(self, "interventions", marked)
         pictures = {}
         for name, array in self.images.items():
             if np.asarray(array).dtype != np.uint8:
@@ -188,7 +200,7 @@ class EpisodeWriter:
             self._write_description()
         index = self._num_episodes
         target = _archive_path(self.folder, index)
-        arrays = {name: getattr(episode, name) for name in (*_FLOAT_SHAPES, *_SCALARS)}
+        arrays = {name: getattr(episode, name) for name in (*_FLOAT_SHAPES, *_SCALARS, "interventions")}
         arrays |= {f"images/{name}": pictures for name, pictures in episode.images.items()}
         partial = target.with_suffix(".partial")
         with partial.open("wb") as stream:
@@ -252,7 +264,16 @@ def _read_archive(path: Path) -> Episode:
         with np.load(path, allow_pickle=False) as arrays:
             pictures = {name.removeprefix("images/"): arrays[name] for name in arrays if name.startswith("images/")}
             floats = {name: arrays[name] for name in _FLOAT_SHAPES}
-            instruction, seed, success = (arrays[name].item() for name in _SCALARS)
+            instruction, seed, success, operator = (arrays[name].item() for name in _SCALARS)
+            interventions = arrays["interventions"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise EpisodeError(f"{path}: damaged episode: {error}") from error
-    return Episode(images=pictures, instruction=str(instruction), seed=int(seed), success=bool(success), **floats)
+    return Episode(
+        images=pictures,
+        instruction=str(instruction),
+        seed=int(seed),
+        success=bool(success),
+        interventions=interventions,
+        operator=str(operator),
+        **floats,
+    )

@@ -41,12 +41,24 @@ def assert_same(expected: Episode, actual: Episode) -> None:
     seed=st.integers(0, 2**40),
     instruction=st.text(min_size=1, max_size=20).filter(lambda text: text.strip() and "\x00" not in text),
     success=st.booleans(),
+    marked=st.booleans(),
+    operator=st.sampled_from(["", "Ada"]),
 )
 def test_round_trip_is_exact(
-    tmp_path_factory: pytest.TempPathFactory, *, num_steps: int, seed: int, instruction: str, success: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    num_steps: int,
+    seed: int,
+    instruction: str,
+    success: bool,
+    marked: bool,
+    operator: str,
 ) -> None:
     """What is read is what was written, to the bit and the type."""
-    episode = make_episode(num_steps, seed=seed, instruction=instruction, success=success)
+    interventions = np.arange(num_steps) % 2 == marked
+    episode = make_episode(
+        num_steps, seed=seed, instruction=instruction, success=success, interventions=interventions, operator=operator
+    )
     dataset = write(tmp_path_factory.mktemp("data"), episode)
     assert_same(episode, dataset.read(0))
 
@@ -94,12 +106,21 @@ def test_recorded_step_is_the_observation_that_a_policy_saw() -> None:
         {"stamps_s": np.array([0.0, 0.4, 0.2, 0.6])},
         {"instruction": " "},
         {"gripper_opening": np.zeros((4, 1))},
+        {"interventions": np.zeros(3, bool)},
+        {"interventions": np.zeros(4)},
     ],
 )
 def test_episodes_that_do_not_agree_with_themselves_are_refused(changes: dict[str, object]) -> None:
     """Lengths that differ, other types, numbers that are not finite and time that stands still raise."""
     with pytest.raises(EpisodeError):
         make_episode(4, **changes)
+
+
+def test_nobody_intervened_where_nothing_is_said() -> None:
+    """An episode that is made without marks has one False per step, and no operator."""
+    episode = make_episode(3)
+    assert episode.interventions.tolist() == [False] * 3
+    assert episode.operator == ""
 
 
 def test_an_episode_without_steps_is_refused() -> None:
