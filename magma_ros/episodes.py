@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magma_ros.contract import ActionContract
-from magma_ros.errors import ContractError, EpisodeError, InvalidInputError
+from magma_ros.errors import ContractError, EpisodeError, InvalidInputError, NotFiniteError
 from magma_ros.types import ACTION_DIM, Action, FloatArray, ImageArray, Observation, Proprio, frozen_array
 
 FORMAT = 2
@@ -76,8 +76,10 @@ class Episode:
         lengths |= {name: len(pictures) for name, pictures in self.images.items()}
         if not self.images or len(set(lengths.values())) != 1 or len(self) == 0:
             raise EpisodeError(f"expected one camera or more and equally many steps everywhere, got {lengths}")
-        if not all(np.isfinite(getattr(self, name)).all() for name in _FLOAT_SHAPES):
-            raise EpisodeError("expected finite numbers in every array")
+        broken = {name: _first_broken_step(getattr(self, name)) for name in _FLOAT_SHAPES}
+        if any(step is not None for step in broken.values()):
+            shown = ", ".join(f"{name} from step {step}" for name, step in broken.items() if step is not None)
+            raise NotFiniteError(f"expected finite numbers in every array, got others in {shown}")
         if (np.diff(self.stamps_s) <= 0).any():
             raise EpisodeError("stamps_s: expected increasing times")
         if not self.instruction.strip():
@@ -116,6 +118,12 @@ class Episode:
     def action(self, step: int, *, frame: str) -> Action:
         """The action taken at `step`; `frame` is the dataset's `contract.frame`."""
         return Action.from_array(self.actions[step], frame=frame)
+
+
+def _first_broken_step(array: FloatArray) -> int | None:
+    """The first row that is not finite; None when all are."""
+    rows = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+    return int(rows[0]) if len(rows) else None
 
 
 class EpisodeDataset:

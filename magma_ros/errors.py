@@ -89,6 +89,10 @@ class EpisodeError(MagmaRosError):
     """Episodes on disk that are incomplete or do not agree with their description."""
 
 
+class NotFiniteError(EpisodeError):
+    """An episode with numbers that are NaN or infinite; names the arrays and their first steps."""
+
+
 class EnvError(MagmaRosError):
     """A simulated environment that was used out of order or cannot be built."""
 

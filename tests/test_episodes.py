@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
-from magma_ros.errors import EpisodeError
+from magma_ros.errors import EpisodeError, NotFiniteError
 from tests.examples import CONTRACT, make_episode
 
 
@@ -114,6 +114,14 @@ def test_episodes_that_do_not_agree_with_themselves_are_refused(changes: dict[st
     """Lengths that differ, other types, numbers that are not finite and time that stands still raise."""
     with pytest.raises(EpisodeError):
         make_episode(4, **changes)
+
+
+def test_numbers_that_are_not_finite_are_named() -> None:
+    """The error is its own kind, and says in which array and from which step on."""
+    actions = np.zeros((4, 7))
+    actions[2, 5] = np.nan
+    with pytest.raises(NotFiniteError, match="actions from step 2$"):
+        make_episode(4, actions=actions)
 
 
 def test_nobody_intervened_where_nothing_is_said() -> None:
