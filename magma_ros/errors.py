@@ -99,3 +99,11 @@ class EnvError(MagmaRosError):
 
 class SweepError(MagmaRosError):
     """Trials that cannot be run or read as asked: a folder in use or of another sweep, a damaged or doubled record."""
+
+
+class TrainingError(MagmaRosError):
+    """A training run that cannot begin, go on or be trusted: nothing was written over what was there before."""
+
+
+class RecipeError(TrainingError):
+    """A recipe with an unknown key, a value that cannot be used, or another run's folder as its output."""
