@@ -93,6 +93,10 @@ class NotFiniteError(EpisodeError):
     """An episode with numbers that are NaN or infinite; names the arrays and their first steps."""
 
 
+class ImportDataError(MagmaRosError):
+    """Demonstrations in a foreign format that cannot be read, or whose conventions are in doubt."""
+
+
 class EnvError(MagmaRosError):
     """A simulated environment that was used out of order or cannot be built."""
 
@@ -107,3 +111,7 @@ class TrainingError(MagmaRosError):
 
 class RecipeError(TrainingError):
     """A recipe with an unknown key, a value that cannot be used, or another run's folder as its output."""
+
+
+class PromotionError(MagmaRosError):
+    """A checkpoint that may not be promoted, or a folder of promoted ones that cannot be used; nothing was changed."""
