@@ -274,6 +274,7 @@ class StopReason(Enum):
     GRIPPER_CHATTER = "gripper_chatter"
     SECOND_COMMANDER = "second_commander"
     EMERGENCY_STOP = "emergency_stop"
+    SWAPPING = "swapping"
     INTERNAL_ERROR = "internal_error"
 
     @property

@@ -51,6 +51,8 @@ FIELDS = {
     "srv.SetInstruction.Response": {"accepted": "boolean", "message": "string"},
     "srv.ResetWorld.Request": {"seed": "int64"},
     "srv.ResetWorld.Response": {"ok": "boolean", "message": "string"},
+    "srv.SwapPolicy.Request": {"checkpoint": "string"},
+    "srv.SwapPolicy.Response": {"accepted": "boolean", "message": "string"},
     "action.ExecuteInstruction.Goal": {"instruction": "string", "step_budget": "uint32", "timeout_s": "double"},
     "action.ExecuteInstruction.Result": {"outcome": "uint8", "num_steps": "uint32", "message": "string"},
     "action.ExecuteInstruction.Feedback": {
