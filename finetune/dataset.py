@@ -1,9 +1,14 @@
-"""Episodes to training batches, through the same `Pipeline` that serves."""
+"""Episodes as a source of training samples, through the same `Pipeline` that serves.
+
+A recorded picture is varied first and goes through `Pipeline.encode` then, as one from a camera would. Ids of the
+recorded actions are worked out once.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,58 +18,133 @@ from magma_ros import normalization
 from magma_ros.contract import ActionContract
 from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError
+from magma_ros.finetune.augmentation import Augmentation
+from magma_ros.finetune.mixture import Sample
 from magma_ros.normalization import NormStats
 from magma_ros.pipeline import Pipeline, to_model_numbers
-from magma_ros.types import FloatArray, ModelInput
+from magma_ros.types import FloatArray
 
 ACTION_MASK = (True, True, True, True, True, True, False)
 """Numbers that are scaled by the statistics; the gripper passes as 0 … 1 (reference: upstream's Bridge statistics)."""
 
+DEFAULT_MEMORY_BYTES = 4 * 2**30
+"""Pictures that a source keeps in memory unless it is told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One frame as the network is trained on it: what it sees, and the seven ids that it should answer."""
+class ChosenEpisodes:
+    """Episodes of one folder, by number; None for all of them."""
 
-    model_input: ModelInput
-    target: NDArray[np.int64]
+    folder: Path
+    numbers: tuple[int, ...] | None = None
+
+    def open(self) -> tuple[EpisodeDataset, tuple[int, ...]]:
+        """The dataset and the numbers of the chosen episodes.
+
+        Raises:
+            EpisodeError: it cannot be used, or no episode is left.
+        """
+        dataset = EpisodeDataset(self.folder)
+        numbers = tuple(range(len(dataset))) if self.numbers is None else self.numbers
+        if not numbers:
+            raise EpisodeError(f"{self.folder}: expected at least one episode, got none")
+        return dataset, numbers
 
 
-def sample_of(pipeline: Pipeline, episode: Episode, step: int) -> Sample:
-    """The training sample of one recorded step.
+class EpisodeSource:
+    """Every step of the chosen episodes of one folder as a sample.
 
-    Raises:
-        InvalidInputError, ContractError: the frame or its action does not fit the pipeline.
+    Attributes:
+        name: Of the source.
+        weight: See `mixture.Source`.
+        num_episodes: Chosen ones.
     """
-    action = episode.action(step, frame=pipeline.contract.frame)
-    return Sample(pipeline.encode(episode.observation(step)), pipeline.encode_target(action))
 
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        episodes: ChosenEpisodes,
+        *,
+        end_of_turn_id: int,
+        weight: float | None = None,
+        augmentation: Augmentation | None = None,
+        only_interventions: bool = False,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    ) -> None:
+        """Read the episodes once and work out what their actions are as token ids.
 
-class FrameDataset:
-    """Every step of some episode folders as samples, held in memory."""
+        Args:
+            pipeline: Of the checkpoint that is trained.
+            episodes: Where they are.
+            end_of_turn_id: The tokenizer's `<|eot_id|>`.
+            weight: See `mixture.Source`; None stands for the number of samples.
+            augmentation: Of the pictures; None leaves them as they were recorded.
+            only_interventions: Leave out the steps in which nobody acted in the policy's place (DAgger).
+            memory_bytes: Pictures kept in memory; beyond it episodes are read again when their turn comes, and a pass
+                shuffles as many episodes at a time as fit.
 
-    def __init__(self, pipeline: Pipeline, folders: Sequence[Path]) -> None:
-        self._samples: list[Sample] = []
-        self._order: tuple[tuple[int, int], NDArray[np.int64]] | None = None
-        for dataset in open_datasets(folders):
-            pipeline.contract.require_same_motion(dataset.contract, who=str(dataset.folder))
-            for episode in read_all(dataset):
-                self._samples += [sample_of(pipeline, episode, step) for step in range(len(episode))]
+        Raises:
+            EpisodeError: an episode cannot be read, or no step is left.
+            ContractError: they were recorded under another contract, or an action is longer than the pipeline allows.
+        """
+        self.name = str(episodes.folder)
+        self._pipeline, self._augmentation = pipeline, augmentation or Augmentation()
+        self._dataset, numbers = episodes.open()
+        pipeline.contract.require_same_motion(self._dataset.contract, who=self.name)
+        self.num_episodes = len(numbers)
+        self._held: OrderedDict[int, Episode] = OrderedDict()
+        self._held_bytes, self._memory_bytes = 0, memory_bytes
+        answers, places, total_bytes = [], [], 0
+        for number in numbers:
+            episode = self._episode(number)
+            total_bytes += _picture_bytes(episode)
+            for step in np.flatnonzero(episode.interventions) if only_interventions else range(len(episode)):
+                ids = pipeline.encode_target(episode.action(int(step), frame=pipeline.contract.frame))
+                answers.append(np.append(ids, end_of_turn_id))
+                places.append((number, int(step)))
+        if not places:
+            raise EpisodeError(f"{self.name}: expected steps with an intervention, found none")
+        self._answers, self._places = np.stack(answers), np.array(places)
+        self.weight = float(len(places)) if weight is None else weight
+        self._episodes_at_once = max(1, int(len(numbers) * min(1.0, memory_bytes / total_bytes)))
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._places)
 
-    def batch(self, size: int, *, seed: int, step: int) -> list[Sample]:
-        """`size` samples drawn for training step `step`; the same arguments draw the same samples.
+    def order(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Every step once; only steps of as many episodes as memory holds are mixed with each other."""
+        shuffled = generator.permutation(np.unique(self._places[:, 0]))
+        parts = []
+        for start in range(0, len(shuffled), self._episodes_at_once):
+            together = shuffled[start : start + self._episodes_at_once]
+            parts.append(generator.permutation(np.flatnonzero(np.isin(self._places[:, 0], together))))
+        return np.concatenate(parts)
 
-        Each pass over the data visits every sample once in a seeded order.
+    def sample(self, index: int, generator: np.random.Generator) -> Sample:
+        """Step `index` of all steps, its pictures varied.
+
+        Raises:
+            EpisodeError: its episode can no longer be read.
+            InvalidInputError: the frame does not fit the pipeline.
         """
-        return [self._samples[self._drawn(step * size + offset, seed)] for offset in range(size)]
+        number, step = self._places[index].tolist()
+        observation = self._episode(number).observation(step)
+        if not self._augmentation.changes_nothing:
+            varied = self._augmentation.apply(observation.images, generator)
+            observation = replace(observation, images=varied)
+        return Sample(self._pipeline.encode(observation), self._answers[index], is_action=True)
 
-    def _drawn(self, position: int, seed: int) -> int:
-        epoch, index = divmod(position, len(self))
-        if self._order is None or self._order[0] != (seed, epoch):
-            self._order = ((seed, epoch), np.random.default_rng([seed, epoch]).permutation(len(self)))
-        return int(self._order[1][index])
+    def _episode(self, number: int) -> Episode:
+        """Episode `number`, which stays in memory; the ones that were used longest ago make room for it."""
+        if number in self._held:
+            self._held.move_to_end(number)
+            return self._held[number]
+        episode = self._held[number] = self._dataset.read(number)
+        self._held_bytes += _picture_bytes(episode)
+        while self._held_bytes > self._memory_bytes and len(self._held) > 1:
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= _picture_bytes(oldest)
+        return episode
 
 
 def open_datasets(folders: Sequence[Path]) -> list[EpisodeDataset]:
@@ -73,23 +153,33 @@ def open_datasets(folders: Sequence[Path]) -> list[EpisodeDataset]:
     Raises:
         EpisodeError: none given, or one that is empty or cannot be used.
     """
-    datasets = [EpisodeDataset(folder) for folder in folders]
-    if not datasets or any(len(dataset) == 0 for dataset in datasets):
-        raise EpisodeError(f"expected folders with at least one episode each, got {[str(f) for f in folders]}")
-    return datasets
+    if not folders:
+        raise EpisodeError("expected folders with at least one episode each, got none")
+    return [ChosenEpisodes(folder).open()[0] for folder in folders]
 
 
-def read_all(dataset: EpisodeDataset) -> Iterator[Episode]:
-    """Each episode of `dataset` in order."""
-    return (dataset.read(index) for index in range(len(dataset)))
+def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> NormStats:
+    """Statistics of the recorded actions of all `chosen` episodes together, in the contract's own numbers.
 
-
-def fit_norm_stats(folders: Sequence[Path], contract: ActionContract) -> NormStats:
-    """Statistics of the recorded actions in the contract's own numbers."""
+    Raises:
+        EpisodeError: nothing chosen, or an episode cannot be read.
+        ContractError: episodes of another motion, or an action longer than the contract allows.
+    """
+    if not chosen:
+        raise EpisodeError("expected folders with at least one episode each, got none")
     rows: list[FloatArray] = []
-    for dataset in open_datasets(folders):
-        contract.require_same_motion(dataset.contract, who=str(dataset.folder))
-        for episode in read_all(dataset):
-            steps = (episode.action(step, frame=contract.frame) for step in range(len(episode)))
-            rows += [to_model_numbers(action, contract) for action in steps]
+    for episode in _read_all(chosen, contract):
+        steps = (episode.action(step, frame=contract.frame) for step in range(len(episode)))
+        rows += [to_model_numbers(action, contract) for action in steps]
     return normalization.fit(np.stack(rows), mask=ACTION_MASK)
+
+
+def _read_all(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> Iterator[Episode]:
+    for episodes in chosen:
+        dataset, numbers = episodes.open()
+        contract.require_same_motion(dataset.contract, who=str(dataset.folder))
+        yield from (dataset.read(number) for number in numbers)
+
+
+def _picture_bytes(episode: Episode) -> int:
+    return sum(pictures.nbytes for pictures in episode.images.values())

@@ -1,74 +1,126 @@
-"""The training loss: the next token over the seven action ids and the end of the turn, given the true ones before."""
+"""The training loss: the next token over answers, given the true tokens before; the mean over all trained tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from magma_ros.finetune.dataset import Sample
+from magma_ros.action_tokens import ActionTokenizer
+from magma_ros.finetune.batches import TEXT, TrainingBatch, TrainingPass, collate
+from magma_ros.finetune.mixture import Sample
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.decoding import NUM_ACTION_BINS, NUM_ACTION_TOKENS
+from magma_ros.model.network import MagmaNetwork
 
 _GRIPPER = NUM_ACTION_TOKENS - 1
 
 
 @dataclass(frozen=True, slots=True)
 class StepFigures:
-    """What one batch showed.
+    """What one batch showed; those of several batches add up by their numbers.
 
     Attributes:
-        loss: Mean cross-entropy per trained token, with gradient.
-        motion_error_bins: Mean distance of the likeliest bin from the true one over the six motion axes [bins].
-        gripper_accuracy: Share of frames whose likeliest gripper id is the true one.
+        loss: Mean cost of a trained token [nats], with gradient.
+        num_tokens: Trained tokens.
+        num_actions: Samples that are an action; the others are conversations.
+        motion_error_bins: Mean distance of the likeliest bin from the true one over the six motion axes [bins]; NaN
+            without an action.
+        gripper_accuracy: Share of actions whose likeliest gripper id is the true one; NaN without an action.
+        num_text_tokens: Trained tokens of conversations.
+        text_loss: Their mean cost [nats]; NaN without one.
     """
 
     loss: Tensor
+    num_tokens: int
+    num_actions: int
     motion_error_bins: float
     gripper_accuracy: float
+    num_text_tokens: int
+    text_loss: float
 
 
-def action_loss(model: MagmaModel, samples: Sequence[Sample], *, bin_sigma: float) -> StepFigures:
-    """Loss and figures of one batch.
+class Objective(nn.Module):
+    """A network with its loss; one forward pass is a whole batch, as wrappers for several devices need it."""
 
-    Args:
-        model: Its network's parameters receive the gradient.
-        samples: The batch.
-        bin_sigma: Width of the target over neighbouring bins of the motion axes [bins]; 0 trains on the one true bin.
-            Bins are ordered, so a near miss should cost less than a far one.
+    wanted: Tensor
+
+    def __init__(self, network: MagmaNetwork, *, bin_sigma: float) -> None:
+        """Train `network`.
+
+        Args:
+            network: Its parameters receive the gradient.
+            bin_sigma: Width of the target over neighbouring bins of the motion axes [bins]; 0 trains on the one true
+                bin. Bins are ordered, so a near miss should cost less than a far one.
+        """
+        super().__init__()
+        self.network = network
+        self._first_id = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS).first_id
+        self.register_buffer("wanted", _wanted(bin_sigma).to(network.embeddings.device), persistent=False)
+
+    def forward(self, batch: TrainingBatch) -> StepFigures:
+        """Loss and figures of `batch`, which is moved to the network's device and precision."""
+        like = self.network.embeddings
+        batch = batch.to(like.device, like.dtype)
+        logits = torch.cat([self._logits(one) for one in batch.passes])
+        labels = torch.cat([one.labels for one in batch.passes])
+        columns = torch.cat([one.columns for one in batch.passes])
+        costs = self._costs(logits, labels, columns)
+        loss = costs.mean()
+        if not any(len(one.inputs.pixels) for one in batch.passes):
+            loss = loss + self._nothing_seen()
+        with torch.no_grad():
+            bins = logits[:, self._first_id : self._first_id + NUM_ACTION_BINS].argmax(dim=-1)
+            misses = (bins - (labels - self._first_id)).abs().float()
+            is_text = columns == TEXT
+            return StepFigures(
+                loss,
+                num_tokens=len(labels),
+                num_actions=int((columns == 0).sum()),
+                motion_error_bins=float(misses[(columns >= 0) & (columns < _GRIPPER)].mean()),
+                gripper_accuracy=float((misses[columns == _GRIPPER] == 0).float().mean()),
+                num_text_tokens=int(is_text.sum()),
+                text_loss=float(costs[is_text].mean()),
+            )
+
+    def _logits(self, one: TrainingPass) -> Tensor:
+        """Scores at the trained places alone, (n, V): the table is the widest matrix of a small network."""
+        hidden = self.network(one.inputs).flatten(0, 1)[one.places]
+        logits: Tensor = self.network.language_model.lm_head(hidden)
+        return logits.float()
+
+    def _costs(self, logits: Tensor, labels: Tensor, columns: Tensor) -> Tensor:
+        """Cross-entropy of each token with what is wanted there, (n,)."""
+        scores = logits.gather(1, labels[:, None])[:, 0]
+        actions = logits[:, self._first_id : self._first_id + NUM_ACTION_BINS]
+        wanted = self.wanted[(labels - self._first_id).clamp(0, NUM_ACTION_BINS - 1)]
+        is_motion = (columns >= 0) & (columns < _GRIPPER)
+        return logits.logsumexp(dim=-1) - torch.where(is_motion, (wanted * actions).sum(dim=-1), scores)
+
+    def _nothing_seen(self) -> Tensor:
+        """0, with a gradient of 0 for tower and projector, which a batch without a picture would leave out.
+
+        Devices that share a batch wait for the gradient of every parameter from each of them.
+        """
+        side = self.network.config.tower.stride
+        blank = torch.zeros(1, 3, side, side, device=self.network.embeddings.device, dtype=self.network.embeddings.dtype)
+        return 0.0 * self.network.image_features(blank, torch.ones(1, 2, dtype=torch.int64)).float().sum()
+
+
+def batch_loss(model: MagmaModel, samples: Sequence[Sample], *, bin_sigma: float) -> StepFigures:
+    """Loss and figures of one batch of actions, conversations or both; `bin_sigma` as in `Objective`.
+
+    Raises:
+        InvalidInputError: as `collate`.
     """
-    network = model.network
-    device = network.language_model.lm_head.weight.device
-    targets = torch.from_numpy(np.stack([sample.target for sample in samples])).to(device)
-    batch = model.processor([sample.model_input for sample in samples]).to(device, torch.float32)
-    hidden = network(batch.followed_by(targets))[:, -NUM_ACTION_TOKENS - 1 :]
-    logits = network.language_model.lm_head(hidden).float()
-    first = network.config.base_vocab_size - NUM_ACTION_BINS
-    end_of_turn = torch.full_like(targets[:, :1], model.processor.end_of_turn_id)
-    wanted = _target_distribution(targets - first, bin_sigma)
-    log_probabilities = functional.log_softmax(logits, dim=-1)
-    actions = log_probabilities[:, :NUM_ACTION_TOKENS, first : first + NUM_ACTION_BINS]
-    action_cost = -(wanted * actions).sum(dim=-1)
-    end_cost = -log_probabilities[:, NUM_ACTION_TOKENS].gather(1, end_of_turn)
-    loss = torch.cat([action_cost, end_cost], dim=1).mean()
-    with torch.no_grad():
-        misses = (actions.argmax(dim=-1) - (targets - first)).abs()
-    return StepFigures(
-        loss,
-        float(misses[:, :_GRIPPER].float().mean()),
-        float((misses[:, _GRIPPER] == 0).float().mean()),
-    )
+    return Objective(model.network, bin_sigma=bin_sigma)(collate(model.processor, samples))
 
 
-def _target_distribution(bins: Tensor, sigma: float) -> Tensor:
-    """Wanted probability of each bin, (B, 7, 256): a discrete normal around the true one, sharp for the gripper."""
-    sharp = functional.one_hot(bins, NUM_ACTION_BINS).float()
+def _wanted(sigma: float) -> Tensor:
+    """Wanted probability of each bin (column) for each true one (row), (256, 256): a discrete normal around it."""
+    bins = torch.arange(NUM_ACTION_BINS)
     if sigma == 0:
-        return sharp
-    distance = torch.arange(NUM_ACTION_BINS, device=bins.device) - bins[..., None]
-    blurred = torch.softmax(-0.5 * (distance / sigma) ** 2, dim=-1)
-    return torch.cat([blurred[:, :_GRIPPER], sharp[:, _GRIPPER:]], dim=1)
+        return torch.eye(NUM_ACTION_BINS)
+    return torch.softmax(-0.5 * ((bins - bins[:, None]) / sigma) ** 2, dim=-1)

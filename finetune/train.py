@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 from magma_ros import checkpoint, prompts
 from magma_ros.contract import ActionContract
 from magma_ros.errors import CheckpointError
-from magma_ros.finetune.dataset import FrameDataset, fit_norm_stats, open_datasets
-from magma_ros.finetune.objective import StepFigures, action_loss
+from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource, fit_norm_stats, open_datasets
+from magma_ros.finetune.mixture import Mixture
+from magma_ros.finetune.objective import StepFigures, batch_loss
 from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig
@@ -87,7 +88,9 @@ def train(config: TrainConfig) -> Path:
             checkpoint.copy_architecture(config.start_from / "checkpoint", folder)
     model = _new_model(folder)
     pipeline = _pipeline(config, contract, model.network.config)
-    data = FrameDataset(pipeline, config.data)
+    end = model.processor.end_of_turn_id
+    sources = [EpisodeSource(pipeline, ChosenEpisodes(folder), end_of_turn_id=end) for folder in config.data]
+    data = Mixture(sources, seed=config.seed)
     run = _Run(config, model)
     logger.info("%d frames, %d parameters", len(data), sum(p.numel() for p in model.network.parameters()))
     while run.step < config.num_steps:
@@ -130,16 +133,16 @@ class _Run:
         if (config.output / STATE_FILE).exists():
             self._restore()
 
-    def advance(self, data: FrameDataset) -> None:
+    def advance(self, data: Mixture) -> None:
         """One optimiser step."""
         started_s = time.perf_counter()
         config = self.config
         rate = learning_rate_at(self.step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        samples = data.batch(config.batch_size, seed=config.seed, step=self.step)
+        samples = data.batch(config.batch_size, step=self.step)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.autocast):
-            figures = action_loss(self.model, samples, bin_sigma=config.bin_sigma)
+            figures = batch_loss(self.model, samples, bin_sigma=config.bin_sigma)
         figures.loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), 1.0)
         self.optimizer.step()
@@ -222,7 +225,7 @@ def _pipeline(config: TrainConfig, contract: ActionContract, magma: MagmaConfig)
     return Pipeline(
         PipelineConfig(
             contract=contract,
-            norm_stats=fit_norm_stats(config.data, contract),
+            norm_stats=fit_norm_stats([ChosenEpisodes(folder) for folder in config.data], contract),
             base_vocab_size=magma.base_vocab_size,
             use_image_start_end=bool(magma.raw["mm_use_image_start_end"]),
         )

@@ -31,6 +31,8 @@ _BAYER_CODES = {
     "grbg": cv2.COLOR_BayerGB2RGB,
 }
 _YUV_CODES = {"uyvy": cv2.COLOR_YUV2RGB_UYVY, "yuyv": cv2.COLOR_YUV2RGB_YUYV, "nv21": cv2.COLOR_YUV2RGB_NV21}
+_RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])  # NTSC, 1953
+_YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
 
 
 def check_image(image: ImageArray, *, name: str = "image") -> ImageArray:
@@ -212,3 +214,72 @@ def _bicubic(x: FloatArray) -> FloatArray:
 
 def _lanczos3(x: FloatArray) -> FloatArray:
     return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
+def cut_and_shift(
+    image: ImageArray, *, kept_side: float, corner: tuple[float, float], shift_px: tuple[float, float]
+) -> ImageArray:
+    """A part of `image` stretched to the size of the whole, moved by `shift_px`; the border's pixels fill what opens.
+
+    Args:
+        image: The picture; the very same array comes back when nothing is cut or moved.
+        kept_side: The part's sides, as a share of the picture's, above 0 and up to 1.
+        corner: Where the part lies, 0 at the left or top edge to 1 at the right or bottom edge: (across, down).
+        shift_px: Pixels of `image` by which its content moves: (right, down).
+
+    Raises:
+        InvalidInputError: not a picture.
+    """
+    check_image(image)
+    if kept_side == 1.0 and shift_px == (0.0, 0.0):
+        return image
+    sides = (image.shape[1], image.shape[0])
+    centred = 0.5 * kept_side - 0.5  # pixels are squares around their coordinates
+    across, down = (
+        place * (1.0 - kept_side) * side + centred - shift
+        for place, side, shift in zip(corner, sides, shift_px, strict=True)
+    )
+    to_source = np.array([[kept_side, 0.0, across], [0.0, kept_side, down]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(np.ascontiguousarray(image), to_source, sides, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.uint8)
+
+
+def recolour(
+    image: ImageArray, brightness: float, contrast: float, saturation: float, *, hue_turns: float
+) -> ImageArray:
+    """`image` with its levels scaled, then spread about its mean grey and its colours about their own, then turned.
+
+    All four are linear in a pixel's colour, so one matrix does them. The hue turns in the plane of I and Q of YIQ,
+    which keeps every grey. The very same array comes back for the factors 1, 1, 1 and no turn.
+
+    Raises:
+        InvalidInputError: not a picture.
+    """
+    check_image(image)
+    if (brightness, contrast, saturation, hue_turns) == (1.0, 1.0, 1.0, 0.0):
+        return image
+    mean_grey = float(_RGB_TO_YIQ[0] @ np.array(cv2.mean(image)[:3]))
+    cosine, sine = np.cos(2.0 * np.pi * hue_turns), np.sin(2.0 * np.pi * hue_turns)
+    turned = np.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]]) * [1.0, saturation, saturation]
+    matrix = contrast * brightness * (_YIQ_TO_RGB @ turned @ _RGB_TO_YIQ)
+    offset = np.full((3, 1), (1.0 - contrast) * brightness * mean_grey)
+    coloured = cv2.transform(np.ascontiguousarray(image), np.hstack([matrix, offset]))
+    return np.asarray(coloured, dtype=np.uint8)
+
+
+def roughen(
+    image: ImageArray, *, blur_px: float, noise_levels: float, generator: np.random.Generator
+) -> ImageArray:
+    """`image` through a Gaussian blur, then with noise of these standard deviations [px, levels]; 0 leaves it out.
+
+    Raises:
+        InvalidInputError: not a picture.
+    """
+    check_image(image)
+    soft = image if blur_px == 0.0 else cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), blur_px)
+    if noise_levels == 0.0:
+        return np.asarray(soft, dtype=np.uint8)
+    noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(noise_levels)
+    rough: ImageArray = np.clip(soft + noise + np.float32(0.5), 0, 255).astype(np.uint8)
+    return rough

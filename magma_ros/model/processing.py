@@ -109,6 +109,7 @@ class MagmaProcessor:
         self.image_config = image_config
         self._config = config
         self._laid_out = lru_cache(maxsize=64)(self._lay_out)  # an instruction is asked about many pictures
+        self._tokenized = lru_cache(maxsize=1024)(self._tokenize)
         end_of_turn = tokenizer.token_to_id(END_OF_TURN)
         if end_of_turn is None:
             raise CheckpointError(f"tokenizer: expected the special token {END_OF_TURN}, found none")
@@ -139,8 +140,14 @@ class MagmaProcessor:
         features = self.image_config.base_img_size // self._config.tower.stride
         return features * rows * (features * columns + 1)
 
-    def __call__(self, inputs: Sequence[ModelInput]) -> ModelBatch:
+    def __call__(
+        self, inputs: Sequence[ModelInput], *, answers: Sequence[Sequence[int]] | None = None
+    ) -> ModelBatch:
         """One batch, shorter rows padded on the left.
+
+        Args:
+            inputs: Pictures and prompts.
+            answers: Token ids that are written behind each prompt, for training; None writes none.
 
         Raises:
             InvalidInputError: no inputs, or a prompt whose placeholders do not match its pictures.
@@ -153,7 +160,8 @@ class MagmaProcessor:
             new = [image_to_crops(image, self.image_config) for image in item.images]
             crops += [crop for crop, _ in new]
             texts.append((item.prompt, tuple(grid for _, grid in new)))
-        return replace(self._laid_out(tuple(texts)), pixels=self._joined(crops))
+        laid_out = self._laid_out(tuple(texts)) if answers is None else self._answered(texts, answers)
+        return replace(laid_out, pixels=self._joined(crops))
 
     def from_upstream(
         self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, image_sizes: Tensor
@@ -194,8 +202,14 @@ class MagmaProcessor:
         return replace(self._without_pixels(rows, grids), pixels=self._joined(crops))
 
     def _lay_out(self, texts: tuple[tuple[str, Grids], ...]) -> ModelBatch:
-        rows = [self.token_ids(prompt, grids) for prompt, grids in texts]
+        return self._answered(texts, [()] * len(texts))
+
+    def _answered(self, texts: Sequence[tuple[str, Grids]], answers: Sequence[Sequence[int]]) -> ModelBatch:
+        rows = [[*self._tokenized(*text), *answer] for text, answer in zip(texts, answers, strict=True)]
         return self._without_pixels(rows, [grid for _, grids in texts for grid in grids])
+
+    def _tokenize(self, prompt: str, grids: Grids) -> tuple[int, ...]:
+        return tuple(self.token_ids(prompt, grids))
 
     def _without_pixels(self, rows: Sequence[Sequence[int]], grids: Sequence[tuple[int, int]]) -> ModelBatch:
         longest, pad = max(len(row) for row in rows), self._config.pad_token_id

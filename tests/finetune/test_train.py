@@ -14,11 +14,8 @@ from safetensors.torch import load_file
 from magma_ros.checkpoint import load_policy
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import CheckpointError
-from magma_ros.finetune.dataset import FrameDataset, Sample, sample_of
-from magma_ros.finetune.objective import action_loss
+from magma_ros.finetune.mixture import Mixture, Sample
 from magma_ros.finetune.train import TrainConfig, learning_rate_at, train, write_tiny_architecture
-from magma_ros.model.adapter import MagmaModel
-from magma_ros.pipeline import Pipeline
 from tests.model.random_checkpoints import NANO
 
 
@@ -54,15 +51,15 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(
     """A power cut in the fourth step, a new start: the same losses and the same weights to the bit."""
     whole, halves = short_run(episodes_folder, tmp_path / "whole"), short_run(episodes_folder, tmp_path / "halves")
     train(whole)
-    draw = FrameDataset.batch
+    draw = Mixture.batch
 
-    def draw_until_the_cut(data: FrameDataset, size: int, *, seed: int, step: int) -> list[Sample]:
+    def draw_until_the_cut(data: Mixture, size: int, *, step: int) -> list[Sample]:
         if step == 3:
             raise PowerCutError
-        return draw(data, size, seed=seed, step=step)
+        return draw(data, size, step=step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FrameDataset, "batch", draw_until_the_cut)
+        patch.setattr(Mixture, "batch", draw_until_the_cut)
         with pytest.raises(PowerCutError):
             train(halves)
     train(halves)
@@ -98,19 +95,3 @@ def test_learning_rate_rises_and_falls() -> None:
     assert 1e-5 == pytest.approx(learning_rate_at(0, config))
     assert 1e-3 == pytest.approx(learning_rate_at(100, config))
     assert 2e-5 == pytest.approx(learning_rate_at(1000, config))
-
-
-def test_loss_is_the_cross_entropy_of_seven_ids_and_the_end_of_the_turn(episodes_folder: Path, tmp_path: Path) -> None:
-    """With sharp targets the loss equals torch's cross-entropy over a whole forward pass, label by label."""
-    folder = train(replace(short_run(episodes_folder, tmp_path), num_steps=1))
-    policy, episode = load_policy(folder), EpisodeDataset(episodes_folder).read(0)
-    model: MagmaModel = policy._model  # type: ignore[assignment]
-    sample = sample_of(Pipeline.load(folder), episode, 0)
-    sharp = action_loss(model, [sample], bin_sigma=0.0)
-    batch = model.processor([sample.model_input])
-    answer = torch.tensor([[*sample.target.tolist(), model.processor.end_of_turn_id]])
-    ids = torch.cat([batch.ids, answer], dim=1)
-    logits = model.network.language_model.lm_head(model.network(batch.followed_by(answer)))
-    expected = torch.nn.functional.cross_entropy(logits[0, batch.ids.shape[1] - 1 : -1], ids[0, batch.ids.shape[1] :])
-    assert expected.item() == pytest.approx(sharp.loss.item(), rel=1e-5)
-    assert action_loss(model, [sample], bin_sigma=2.0).loss.item() != pytest.approx(sharp.loss.item(), rel=1e-3)

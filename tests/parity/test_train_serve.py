@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 from magma_ros import arms
 from magma_ros.checkpoint import load_policy
 from magma_ros.episodes import EpisodeDataset
-from magma_ros.finetune.dataset import sample_of
+from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
 from magma_ros.finetune.train import TrainConfig, train, write_tiny_architecture
 from magma_ros.pipeline import Pipeline
 from magma_ros.ros.conversions import action_from_message, action_message, time_message
@@ -32,8 +32,10 @@ def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_fo
     folder = train(TrainConfig(data=(episodes_folder,), output=tmp_path, num_steps=1, batch_size=8, autocast=False))
     served = load_policy(folder).pipeline
     episode = EpisodeDataset(episodes_folder).read(4)
+    chosen = ChosenEpisodes(episodes_folder, (4,))
+    source = EpisodeSource(Pipeline.load(folder), chosen, end_of_turn_id=0)
     for step in range(len(episode)):
-        trained = sample_of(Pipeline.load(folder), episode, step)
+        trained = source.sample(step, np.random.default_rng(0))
         recorded = episode.observation(step)
         message = image_message(recorded.images["image"], stamp=time_message(recorded.stamp_s), frame_id="camera")
         received = deserialize_message(serialize_message(message), Image)
@@ -45,4 +47,4 @@ def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_fo
         assert trained.model_input.prompt == model_input.prompt
         assert [i.tobytes() for i in trained.model_input.images] == [i.tobytes() for i in model_input.images]
         command = action_message(episode.action(step, frame="base_link"), stamp=received.header.stamp)
-        np.testing.assert_array_equal(trained.target, served.encode_target(action_from_message(command)))
+        np.testing.assert_array_equal(trained.answer[:-1], served.encode_target(action_from_message(command)))
