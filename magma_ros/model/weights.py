@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from magma_ros.errors import CheckpointError
 from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import LAYER_SCALE_INIT, MagmaNetwork
+from magma_ros.model.weight_changes import WeightChange
 from magma_ros.model.weight_files import SINGLE_FILE, StoredTensor, WeightFiles, find_weights
 from magma_ros.model.weight_names import upstream_name
 
@@ -50,6 +51,7 @@ def load_network(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     quantize: Quantizer | None = None,
+    changes: Mapping[str, WeightChange] | None = None,
 ) -> MagmaNetwork:
     """The network with the folder's weights, in `dtype` on `device`, in evaluation mode.
 
@@ -59,24 +61,29 @@ def load_network(
         device: Where the network stays.
         dtype: What the weights are converted to while they are read.
         quantize: Applied to each linear layer of the Llama's blocks as soon as its weights are there.
+        changes: The release's key → change that is worked into the weight, in float32.
 
     Raises:
         CheckpointError: unreadable files, or missing, unknown, misshapen or non-finite tensors, all named at once.
     """
     files = find_weights(folder)
     network, faults = empty_network(config, {key: tensor.shape for key, tensor in files.tensors.items()})
-    faults = [*files.faults, *faults]
+    changes = changes or {}
+    faults = [*files.faults, *faults, *_change_faults(changes, files)]
     scales: dict[str, tuple[float, float]] = {}
     for ours, parameter in network.state_dict().items():
         key = upstream_name(ours)
         stored = files.tensors.get(key)
         if stored is None or stored.shape != tuple(parameter.shape):
             continue
-        loaded = torch.empty(stored.shape, dtype=dtype, device=device)
+        loaded = torch.empty(stored.shape, dtype=torch.float32 if key in changes else dtype, device=device)
         ends, fault = _read(stored, loaded)
         faults += [f"{key}: {fault}"] if fault else []
         if key.endswith(".gamma"):
             scales[key] = ends
+        if key in changes and changes[key].shape == stored.shape:
+            loaded = changes[key].apply(loaded).to(dtype)
+            faults += [] if torch.isfinite(loaded).all() else [f"{key}: is not finite once it is changed"]
         _place(network, ours, loaded, quantize)
     faults += layer_scale_faults(scales)
     if faults:
@@ -117,6 +124,15 @@ def empty_network(config: MagmaConfig, found: Mapping[str, tuple[int, ...]]) -> 
         if expected[key] != found[key]
     ]
     return network, faults
+
+
+def _change_faults(changes: Mapping[str, WeightChange], files: WeightFiles) -> list[str]:
+    shapes = {key: tensor.shape for key, tensor in files.tensors.items()}
+    return [
+        f"{key}: the adapter changes a weight of shape {change.shape}, got {shapes.get(key, 'none')}"
+        for key, change in changes.items()
+        if shapes.get(key) != change.shape
+    ]
 
 
 def value_faults(files: WeightFiles) -> list[str]:
