@@ -85,6 +85,10 @@ class RecordingError(MagmaRosError):
     """A bag that cannot be written where it was wanted, or cannot be read."""
 
 
+class TeleopError(MagmaRosError):
+    """A device, a mapping of keys or buttons, or a script of teleoperation that cannot be used."""
+
+
 class EpisodeError(MagmaRosError):
     """Episodes on disk that are incomplete or do not agree with their description."""
 
@@ -115,3 +119,7 @@ class RecipeError(TrainingError):
 
 class PromotionError(MagmaRosError):
     """A checkpoint that may not be promoted, or a folder of promoted ones that cannot be used; nothing was changed."""
+
+
+class ConversationError(MagmaRosError):
+    """Conversations to train on that cannot be used; names their lines and what is wrong with each."""

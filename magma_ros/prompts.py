@@ -71,9 +71,15 @@ def robot_action_user_text(instruction: str, *, use_image_start_end: bool, num_i
     if num_images < 1:
         raise InvalidInputError(f"num_images: expected at least one picture, got {num_images}")
     return (
-        _pictures(num_images, use_image_start_end=use_image_start_end)
+        picture_lines(num_images, use_image_start_end=use_image_start_end)
         + f"{_ACTION_QUESTION}{clean_instruction(instruction)}?"
     )
+
+
+def picture_lines(num_images: int, *, use_image_start_end: bool) -> str:
+    """A placeholder line per picture, as a user's turn begins."""
+    line = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
+    return line * num_images
 
 
 def asks_for_action(prompt: str) -> bool:
@@ -90,7 +96,7 @@ def question_prompt(question: str, *, use_image_start_end: bool, num_images: int
     Raises:
         InvalidInputError: the question cannot be used.
     """
-    user_text = _pictures(num_images, use_image_start_end=use_image_start_end) + clean_instruction(question)
+    user_text = picture_lines(num_images, use_image_start_end=use_image_start_end) + clean_instruction(question)
     return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
 
 
@@ -100,12 +106,17 @@ def render_chat(messages: Sequence[Message], *, add_generation_prompt: bool) -> 
     Each turn is stripped of surrounding white space. With `add_generation_prompt` the text ends in the header of
     the assistant's turn, where the model goes on.
     """
+    return "<|begin_of_text|>" + render_turns(messages, add_generation_prompt=add_generation_prompt)
+
+
+def render_turns(messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+    """As `render_chat`, of turns that follow others."""
     turns = "".join(
         f"<|start_header_id|>{message.role}<|end_header_id|>\n\n{message.content.strip()}<|eot_id|>"
         for message in messages
     )
-    ending = "<|start_header_id|>assistant<|end_header_id|>\n\n" if add_generation_prompt else ""
-    return f"<|begin_of_text|>{turns}{ending}"
+    return turns + ("<|start_header_id|>assistant<|end_header_id|>\n\n" if add_generation_prompt else "")
+|begin_of_text|>{turns}{ending}"
 
 
 def robot_action_prompt(instruction: str, *, use_image_start_end: bool, num_images: int = 1) -> str:
@@ -116,8 +127,3 @@ def robot_action_prompt(instruction: str, *, use_image_start_end: bool, num_imag
     """
     user_text = robot_action_user_text(instruction, use_image_start_end=use_image_start_end, num_images=num_images)
     return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
-
-
-def _pictures(num_images: int, *, use_image_start_end: bool) -> str:
-    line = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
-    return line * num_images
