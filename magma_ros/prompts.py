@@ -116,7 +116,6 @@ def render_turns(messages: Sequence[Message], *, add_generation_prompt: bool) ->
         for message in messages
     )
     return turns + ("<|start_header_id|>assistant<|end_header_id|>\n\n" if add_generation_prompt else "")
-|begin_of_text|>{turns}{ending}"
 
 
 def robot_action_prompt(instruction: str, *, use_image_start_end: bool, num_images: int = 1) -> str:
