@@ -269,8 +269,10 @@ class StopReason(Enum):
     POLICY_FAILED = "policy_failed"
     SERVER_GONE = "server_gone"
     POLICY_SILENT = "policy_silent"
+    TELEOP_SILENT = "teleop_silent"
     CLOCK_JUMP = "clock_jump"
     TOO_SOON = "too_soon"
+    INTERVENTION = "intervention"
     GRIPPER_CHATTER = "gripper_chatter"
     SECOND_COMMANDER = "second_commander"
     EMERGENCY_STOP = "emergency_stop"
@@ -285,6 +287,7 @@ class StopReason(Enum):
 
 _SEVERITIES = {
     StopReason.TOO_SOON: Severity.CONTINUE,
+    StopReason.INTERVENTION: Severity.CONTINUE,
     StopReason.GRIPPER_CHATTER: Severity.CONTINUE,
     StopReason.WRONG_FRAME: Severity.HALT,
     StopReason.CLOCK_JUMP: Severity.HALT,
