@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "inspect": Command(
             "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
         ),
+        "merge": Command("magma_ros.finetune.merge_command:merge", "make one checkpoint of an adapter and its base"),
         "report": Command(
             "magma_ros.sim.report.command:report_sweeps", "write the page of a sweep, alone or against others"
         ),
