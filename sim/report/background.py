@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from magma_ros.markup import Markup, element
 from magma_ros.sim.report.contents import Film, Report, Sweep, command_of
 from magma_ros.sim.report.figures import quantity, ranges
 from magma_ros.sim.report.films import last_frame
-from magma_ros.sim.report.markup import Markup, element
 from magma_ros.sim.report.summary import SweepSummary
 from magma_ros.sim.report.tables import plain_table
 from magma_ros.sim.sweep.plan import TrialRecord

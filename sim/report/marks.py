@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from magma_ros.markup import Markup, element
 from magma_ros.sim.report.figures import points
-from magma_ros.sim.report.markup import Markup, element
 
 _ROW_PX = 24
 _GRID = 1000.0

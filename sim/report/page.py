@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from magma_ros.markup import Markup, breakable, element, join
 from magma_ros.sim.report import background, versus
 from magma_ros.sim.report.contents import Report
 from magma_ros.sim.report.figures import counted, duration, percent, percent_interval, quantity, ticks
 from magma_ros.sim.report.marks import Axis, Curve, scale, step_chart, whisker
-from magma_ros.sim.report.markup import Markup, breakable, element, join
 from magma_ros.sim.report.summary import SweepSummary, TaskSummary
 from magma_ros.sim.report.tables import Column, plain_table, rate_cells, rate_table, value
 from magma_ros.sim.statistics import Interval

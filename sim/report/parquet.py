@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_ros.errors import SweepError
-from magma_ros.sim.report.markup import clean
+from magma_ros.markup import clean
 from magma_ros.sim.sweep.journal import SweepRecord
 from magma_ros.sim.sweep.plan import SweepSpec, TrialRecord
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from magma_ros.markup import Markup, breakable, element
 from magma_ros.sim.report.figures import percent, percent_interval, points, points_interval
 from magma_ros.sim.report.marks import RATE, Axis, scale, whisker
-from magma_ros.sim.report.markup import Markup, breakable, element
 from magma_ros.sim.report.summary import Rate
 from magma_ros.sim.statistics import Interval
 

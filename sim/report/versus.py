@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from magma_ros.markup import Markup, element
 from magma_ros.sim.report.contents import Report, Sweep
 from magma_ros.sim.report.figures import counted, p_value, percent, points, points_interval, quantity, ranges, ticks
 from magma_ros.sim.report.marks import Axis, Dot, difference_axis, dot_chart, legend
-from magma_ros.sim.report.markup import Markup, element
 from magma_ros.sim.report.pairs import Comparison
 from magma_ros.sim.report.tables import (
     Column,

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magma_ros.sim.report.markup import Markup, breakable, element, join
+from magma_ros.markup import Markup, breakable, element, join
 
 
 class Reader(HTMLParser):

@@ -10,7 +10,7 @@ _VOID = frozenset({"br", "img", "link", "meta", "source", "wbr"})
 
 
 class Markup(str):
-    """Text that a browser reads as elements; made by `element`, `join`, and from files of this package."""
+    """Text that a browser reads as elements; made by `element`, `join`, and from files of the project."""
 
     __slots__ = ()
 
