@@ -28,5 +28,6 @@ setup(
             "libero/*.png",
             "report/*.css",
         ],
+        "magma_ros.finetune": ["quality/*.css"],
     },
 )

@@ -36,6 +36,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "collect": Command("magma_ros.sim.collect_command:collect_demos", "record demonstrations of a scripted expert"),
         "compare": Command("magma_ros.sim.sweep.compare_command:compare_sweeps", "say which of two sweeps is better"),
+        "data check": Command(
+            "magma_ros.finetune.quality.command:check_data", "say what would spoil a policy in recorded demonstrations"
+        ),
         "doctor": Command("magma_ros.doctor.command:examine", "say what is wrong with this machine, arm and graph"),
         "eval": Command("magma_ros.sim.sweep.command:evaluate_policy", "measure a policy's success rate in simulation"),
         "faults": Command(

@@ -1,0 +1,125 @@
+"""By how many steps one series follows another: correlation at each lag, refined below a step, with its certainty.
+
+Fisher's z makes correlations nearly normal; Bartlett's formula says how many independent samples two series that are
+correlated in themselves are worth; the difference of two correlations with one common series is tested after Steiger
+(Psychological Bulletin 87, 1980), without his correction for large correlations, which is smaller than the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from magma_ros.types import FloatArray
+
+_LEAST_OVERLAP = 12
+"""Samples that a correlation needs: with fewer, a standard deviation of z is above a third."""
+_LEAST_REACH = 4
+_LARGEST = 0.999
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlogram:
+    """How a series follows another in one episode, for lags -n … n.
+
+    Attributes:
+        values: Correlation of `later[i + lag]` with `earlier[i]` at each lag, (2n+1,).
+        echo: Correlation of `earlier` with itself shifted by each lag, (2n+1,).
+        num_independent: Independent samples that the series are worth.
+    """
+
+    values: FloatArray
+    echo: FloatArray
+    num_independent: float
+
+    @property
+    def reach(self) -> int:
+        """The largest lag, n."""
+        return len(self.values) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """By how much a series follows another.
+
+    Attributes:
+        steps: Positive where it comes later; refined below a step.
+        correlation: At that lag.
+        score: By how many standard deviations it explains more than no lag; 0 where no lag is best.
+        num_series: Episodes that it was estimated from.
+    """
+
+    steps: float
+    correlation: float
+    score: float
+    num_series: int
+
+
+def reach_for(rate_hz: float) -> int:
+    """Lags that are looked at: up to 0.6 s, and four steps at least."""
+    return max(_LEAST_REACH, math.ceil(0.6 * rate_hz))
+
+
+def correlogram(later: FloatArray, earlier: FloatArray, *, reach: int) -> Correlogram | None:
+    """Correlations of two series of vectors, (N, d), at lags up to `reach`; None when too short, or one never changes."""
+    num_steps = len(later)
+    if num_steps < reach + _LEAST_OVERLAP:
+        return None
+    later, earlier = _standard(later), _standard(earlier)
+    if not later.any() or not earlier.any():
+        return None
+    lags = range(-reach, reach + 1)
+    values, echo = ([_shifted(series, earlier, lag) for lag in lags] for series in (later, earlier))
+    own = np.array([_shifted(later, later, lag) for lag in lags])
+    bartlett = max(1.0, float((own * np.array(echo)).sum()))
+    return Correlogram(np.array(values), np.array(echo), num_steps / bartlett)
+
+
+def estimate(curves: Sequence[Correlogram]) -> Lag | None:
+    """The lag that `curves`, of one reach, have in common; None where they are worth too little."""
+    curves = [curve for curve in curves if curve.num_independent > 4.0]
+    if not curves:
+        return None
+    weights = np.array([curve.num_independent - 3.0 for curve in curves])
+    scores = np.arctanh(np.clip([curve.values for curve in curves], -_LARGEST, _LARGEST))
+    pooled = weights @ scores / weights.sum()
+    best, middle = int(np.argmax(pooled)), curves[0].reach
+    score = 0.0 if best == middle else _certainty(curves, weights, scores, best)
+    return Lag(best - middle + _vertex(pooled, best), float(np.tanh(pooled[best])), score, len(curves))
+
+
+def _certainty(curves: Sequence[Correlogram], weights: FloatArray, scores: FloatArray, best: int) -> float:
+    """Standard deviations by which the best lag is better than none: within the episodes, and from one to the other."""
+    gains = scores[:, best] - scores[:, curves[0].reach]
+    variances = np.array([2.0 * (1.0 - min(curve.echo[best], 0.9)) for curve in curves]) / weights
+    within = float((weights * gains).sum() / math.sqrt((weights**2 * variances).sum()))
+    if len(curves) < 5 or not gains.std():
+        return within
+    return min(within, float(gains.mean() / (gains.std(ddof=1) / math.sqrt(len(curves)))))
+
+
+def _vertex(values: FloatArray, best: int) -> float:
+    """Where the parabola through the best value and its neighbours is highest, -0.5 … 0.5 beside the best."""
+    if not 0 < best < len(values) - 1:
+        return 0.0
+    before, at, after = values[best - 1 : best + 2]
+    bend = before - 2.0 * at + after
+    return 0.0 if bend >= 0.0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+
+
+def _standard(series: FloatArray) -> FloatArray:
+    """Without its mean, with a mean squared length of 1; zero where nothing changes."""
+    centred = series - series.mean(axis=0)
+    size = math.sqrt(float((centred**2).sum(axis=1).mean()))
+    return np.asarray(centred / size) if size > 1e-9 else np.zeros_like(centred)
+
+
+def _shifted(later: FloatArray, earlier: FloatArray, lag: int) -> float:
+    """Correlation over the steps that both have."""
+    num_common = len(later) - abs(lag)
+    first, second = later[max(lag, 0) :][:num_common], earlier[max(-lag, 0) :][:num_common]
+    size = math.sqrt(float((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum() / size) if size > 0.0 else 0.0
