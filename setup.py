@@ -28,6 +28,6 @@ setup(
             "libero/*.png",
             "report/*.css",
         ],
-        "magma_ros.finetune": ["quality/*.css"],
+        "magma_ros.finetune": ["quality/*.css", "recipes/*"],
     },
 )

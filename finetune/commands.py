@@ -1,24 +1,55 @@
-"""What `magma-ros train` does: options in, a curve and the checkpoint's path out."""
+"""What `magma-ros finetune` does: a recipe in, a plan, curves and the checkpoint's path out."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from magma_ros.finetune.train import TrainConfig, train
+from magma_ros.finetune.planning import plan_recipe
+from magma_ros.finetune.recipe import read_recipe
 
 EXIT_OK = 0
+EXIT_TOO_LARGE = 1
+_GB = 1e9
 
 
-def train_policy(config: Annotated[TrainConfig, tyro.conf.arg(name="")]) -> int:
-    """Train magma-tiny on recorded episodes; goes on where a run in the same folder stopped.
+def finetune_policy(
+    recipe: Annotated[str, tyro.conf.Positional],
+    *,
+    output: Path | None = None,
+    assignments: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")] = (),
+    plan: bool = False,
+    device_memory_gb: float | None = None,
+    devices: int = 1,
+) -> int:
+    """Train a policy as a recipe says; goes on where a run in the same folder stopped, to the bit.
+
+    Args:
+        recipe: A YAML file, or the name of a recipe that comes with this project.
+        output: Run folder, in place of the recipe's.
+        assignments: Values in place of the recipe's, such as steps=500 parts.lora_rank=8 data.0.limit=20.
+        plan: Only say what memory it would take of each device; neither data nor weights have to be here.
+        device_memory_gb: For the plan: memory of a GPU that is not in this machine [GB].
+        devices: For the plan: how many share the work.
 
     Returns:
-        0.
+        0, or 1 for a plan that does not fit.
     """
+    if output is not None:
+        assignments = (*assignments, f"output={output}")
+    chosen = read_recipe(recipe, assignments=assignments)
+    if plan:
+        memory = None if device_memory_gb is None else int(device_memory_gb * _GB)
+        name = None if memory is None else "cuda:0"
+        found, assumed = plan_recipe(chosen, num_devices=devices, device=name, device_bytes=memory)
+        print("\n".join([found.table(), *(f"assumed: {line}" for line in assumed)]), flush=True)
+        return EXIT_OK if found.fits else EXIT_TOO_LARGE
+    from magma_ros.finetune.train import finetune  # noqa: PLC0415 - joins the other processes
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    folder = train(config)
-    print(f"checkpoint {folder}, steps {config.num_steps}, seed {config.seed}", flush=True)
+    folder = finetune(chosen)
+    print(f"checkpoint {folder}, steps {chosen.steps}, seed {chosen.seed}", flush=True)
     return EXIT_OK

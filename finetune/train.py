@@ -1,254 +1,210 @@
-"""Behaviour cloning: episodes in, a checkpoint folder out; stops and goes on without a trace."""
+"""A recipe in, a checkpoint folder out; a run that was killed goes on where it was, to the bit."""
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
-from magma_ros import checkpoint, prompts
-from magma_ros.contract import ActionContract
-from magma_ros.errors import CheckpointError
-from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource, fit_norm_stats, open_datasets
-from magma_ros.finetune.mixture import Mixture
-from magma_ros.finetune.objective import StepFigures, batch_loss
-from magma_ros.json_files import read_object
-from magma_ros.model.adapter import MagmaModel
-from magma_ros.model.config import MagmaConfig
+from magma_ros.checkpoint import describe_runtime
+from magma_ros.errors import RecipeError
+from magma_ros.finetune.batches import TrainingBatch, collate
+from magma_ros.finetune.curves import Curves
+from magma_ros.finetune.devices import Devices
+from magma_ros.finetune.held_out import HeldOut
+from magma_ros.finetune.loader import prepared
+from magma_ros.finetune.loop import Run, Tally
+from magma_ros.finetune.material import find_material, make_mixture
+from magma_ros.finetune.parts import prepare
+from magma_ros.finetune.planning import plan_recipe
+from magma_ros.finetune.recipe import Recipe
+from magma_ros.finetune.result import Result
+from magma_ros.finetune.run_folder import claim
+from magma_ros.finetune.run_state import SavedState, save_state
+from magma_ros.finetune.start import Start, find_start, make_pipeline
+from magma_ros.finetune.witness import FrozenWitness, describe_parts
 from magma_ros.model.network import MagmaNetwork
-from magma_ros.model.processing import MagmaProcessor
-from magma_ros.model.tiny import TinySize, build_tokenizer, tiny_config, tiny_preprocessor_config, tokenizer_files
-from magma_ros.pipeline import Pipeline, PipelineConfig
 
-logger = logging.getLogger(__name__)
-
-STATE_FILE = "train_state.json"
-TENSORS_FILE = "train_state.safetensors"
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """One training run.
+def finetune(recipe: Recipe) -> Path:
+    """Train what `recipe` says and give the checkpoint folder; every process of the run calls it.
 
-    Attributes:
-        data: Episode folders.
-        output: Run folder: `checkpoint/` is the result, `log.jsonl` the curve, the rest serves to go on.
-        num_steps: Optimiser steps; the learning rate follows a cosine over them.
-        batch_size: Frames per step.
-        learning_rate: Its peak.
-        warmup_steps: Steps over which it rises to the peak.
-        weight_decay: Of AdamW.
-        bin_sigma: Width of the target over neighbouring action bins [bins].
-        ema_decay: Of the averaged weights, which are the ones that are saved.
-        autocast: Compute in bfloat16; slower than single precision on processors without instructions for it.
-        seed: Initial weights and order of the data.
-        log_every, save_every: Steps between lines of the log and between saved states.
-        start_from: Run folder whose averaged weights and statistics this run starts from; None starts from nothing.
-    """
-
-    data: tuple[Path, ...]
-    output: Path
-    num_steps: int = 4000
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_steps: int = 200
-    weight_decay: float = 0.02
-    bin_sigma: float = 2.0
-    ema_decay: float = 0.998
-    autocast: bool = True
-    seed: int = 0
-    log_every: int = 20
-    save_every: int = 200
-    start_from: Path | None = None
-
-
-def train(config: TrainConfig) -> Path:
-    """Train magma-tiny and give the checkpoint folder; goes on where a run in the same folder stopped.
+    Goes on where a run in the same folder stopped, however it stopped; a finished one is only looked at.
 
     Raises:
-        EpisodeError: the data cannot be used.
-        CheckpointError: the folder holds a run with another configuration.
+        RecipeError: the folder holds a run of another recipe or other data, or there are more processes than samples.
+        TrainingError: the run cannot be trusted: a gradient that is not finite, or something frozen that moved.
+        MagmaRosError: data or checkpoint cannot be used.
     """
-    folder = config.output / "checkpoint"
-    _claim_folder(config)
-    torch.manual_seed(config.seed)
-    contract = open_datasets(config.data)[0].contract
-    if not (folder / "config.json").exists():
-        if config.start_from is None:
-            write_tiny_architecture(folder, TinySize(), instructions=_instructions(config.data))
-        else:
-            checkpoint.copy_architecture(config.start_from / "checkpoint", folder)
-    model = _new_model(folder)
-    pipeline = _pipeline(config, contract, model.network.config)
-    end = model.processor.end_of_turn_id
-    sources = [EpisodeSource(pipeline, ChosenEpisodes(folder), end_of_turn_id=end) for folder in config.data]
-    data = Mixture(sources, seed=config.seed)
-    run = _Run(config, model)
-    logger.info("%d frames, %d parameters", len(data), sum(p.numel() for p in model.network.parameters()))
-    while run.step < config.num_steps:
-        run.advance(data)
-        if run.step % config.save_every == 0 or run.step == config.num_steps:
-            run.save()
-            _write_checkpoint(run, pipeline, folder, num_frames=len(data))
-    return folder
+    devices = Devices(recipe.parallel)
+    try:
+        job = _Job(recipe, devices)
+        if not job.result.is_finished():
+            job.train()  # what it held on the device is free again when it returns
+            if devices.is_first:
+                job.result.judge(devices.device)
+                job.result.publish()
+        return job.result.folder
+    finally:
+        devices.close()
 
 
-def write_tiny_architecture(folder: Path, size: TinySize, *, instructions: Sequence[str]) -> None:
-    """Write the configuration and tokenizer files of a new magma-tiny whose vocabulary fits `instructions`."""
-    corpus = [prompts.robot_action_prompt(text, use_image_start_end=True) for text in instructions]
-    tokenizer = build_tokenizer(corpus, num_text_tokens=size.num_text_tokens)
-    documents = {
-        "config.json": tiny_config(tokenizer, size),
-        "preprocessor_config.json": tiny_preprocessor_config(size),
-        **tokenizer_files(tokenizer),
-    }
-    checkpoint.write_architecture(folder, tokenizer, documents)
+class _Job:
+    """One process's part in a run.
+
+    Attributes:
+        result: The checkpoint.
+    """
+
+    def __init__(self, recipe: Recipe, devices: Devices) -> None:
+        self._recipe, self._devices = recipe, devices
+        if recipe.batch_size < devices.count * recipe.accumulate:
+            raise RecipeError(
+                f"batch_size: expected at least one sample for each of {devices.count} devices in each of "
+                f"{recipe.accumulate} accumulated parts, got {recipe.batch_size}"
+            )
+        self._material = find_material(recipe)
+        self._start = self._find_start()
+        self._processor = self._start.processor()
+        self._pipeline = make_pipeline(recipe, self._start, self._material)
+        origin = claim(recipe, self._start, self._material) if devices.is_first else {}
+        self._devices.wait_for_all()
+        self.result = Result(recipe, self._start, self._pipeline, self._material, origin)
+        self._clock = _Clock(recipe.batch_size)
+        self._figures: dict[str, float] = {}
+
+    def train(self) -> None:
+        """Take all steps that are left, and write the last one's checkpoint aside."""
+        recipe, devices = self._recipe, self._devices
+        if devices.is_first:
+            _tell_plan(recipe, devices)
+        run = Run(recipe, self._network(), devices)
+        witness = FrozenWitness(run.network)
+        self._restore(run)
+        held_out = HeldOut(recipe, self._material, self._pipeline, self._processor, devices)
+        batches = self._batches(run.step)
+        with Curves(recipe, from_step=run.step, writes=devices.is_first) as curves:
+            for parts in batches:
+                rate = run.learning_rate
+                with self._clock:
+                    tally = run.advance(parts)
+                curves.write(run.step, self._figures_of(run, tally, rate, held_out))
+                if self._is_due(run.step, recipe.save_every):
+                    witness.verify(run.network)
+                    self._save(run)
+                if run.step < recipe.steps and self._is_due(run.step, recipe.checkpoint_every):
+                    self._write(run)
+                    if devices.is_first:
+                        self.result.publish()
+        self._write(run)
+
+    def _find_start(self) -> Start:
+        if self._devices.is_first:
+            self._recipe.output.mkdir(parents=True, exist_ok=True)
+            find_start(self._recipe, self._material.instructions, writes=True)
+        self._devices.wait_for_all()
+        return find_start(self._recipe, self._material.instructions, writes=False)
+
+    def _network(self) -> MagmaNetwork:
+        """What this process trains; on its device, unless the network will be shared out."""
+        dtype = torch.bfloat16 if self._recipe.base_dtype == "bfloat16" else torch.float32
+        network = self._start.network(dtype) if self._devices.loads_weights else self._start.empty(dtype)
+        if not self._devices.shards:
+            network.to(self._devices.device)
+        torch.manual_seed(self._recipe.seed)
+        prepare(network, self._recipe.parts)
+        if self._devices.is_first:
+            _LOG.info("what is trained:\n%s", describe_parts(network))
+        return network
+
+    def _restore(self, run: Run) -> None:
+        saved = SavedState.newest(self._recipe.output, self._devices)
+        if saved is not None:
+            run.restore(saved)
+            self._clock.elapsed_s = float(saved.progress["elapsed_s"])
+            self._figures = dict(saved.progress["figures"])
+            _LOG.info("going on at step %d", run.step)
+
+    def _batches(self, from_step: int) -> Iterator[list[TrainingBatch]]:
+        """This process's share of each batch that is left, in accumulated parts."""
+        recipe = self._recipe
+        mixture = make_mixture(recipe, self._material, self._pipeline, self._processor)
+        if self._devices.is_first:
+            _LOG.info("%d samples, of each batch from: %s", len(mixture), mixture.shares)
+
+        def parts_of(step: int) -> list[TrainingBatch]:
+            samples = mixture.batch(recipe.batch_size, step=step, places=self._devices.places)
+            bounds = [len(samples) * index // recipe.accumulate for index in range(recipe.accumulate + 1)]
+            return [collate(self._processor, samples[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+
+        return prepared(parts_of, range(from_step, recipe.steps), threads=recipe.loader_threads)
+
+    def _is_due(self, step: int, every: int) -> bool:
+        return every > 0 and (step % every == 0 or step == self._recipe.steps)
+
+    def _figures_of(self, run: Run, tally: Tally, rate: float, held_out: HeldOut) -> dict[str, float]:
+        """What the curves get after this step; empty after most steps."""
+        new: dict[str, float] = {}
+        if self._is_due(run.step, self._recipe.log_every):
+            new |= {**tally.figures(self._devices), "learning_rate": rate, "gradient_norm": run.gradient_norm}
+            new |= self._clock.figures()
+        if held_out and self._is_due(run.step, self._recipe.evaluate_every):
+            new |= {f"held_out_{name}": value for name, value in run.held_out(held_out.batches()).items()}
+        self._figures |= new
+        return new
+
+    def _save(self, run: Run) -> None:
+        progress = {"elapsed_s": self._clock.elapsed_s, "figures": self._figures}
+        save_state(
+            self._recipe.output, step=run.step, tensors=run.tensors(), progress=progress, devices=self._devices
+        )
+
+    def _write(self, run: Run) -> None:
+        trained = run.result()
+        if self._devices.is_first:
+            how = {"device": str(self._devices.device), "dtype": self._recipe.precision, "quantization": "none"}
+            facts = {
+                "step": run.step,
+                "elapsed_s": round(self._clock.elapsed_s, 1),
+                "num_devices": self._devices.count,
+                "device": describe_runtime(**how)["device"],
+                "metrics": dict(self._figures),
+            }
+            self.result.write(run.network, trained, facts)
 
 
-class _Run:
-    """Optimiser, averaged weights and progress of one run."""
+class _Clock:
+    """Time spent on optimiser steps, over all starts of a run; `with` it around each step."""
 
-    def __init__(self, config: TrainConfig, model: MagmaModel) -> None:
-        self.config = config
-        self.model = model
-        self.step = 0
+    def __init__(self, batch_size: int) -> None:
         self.elapsed_s = 0.0
-        network = model.network.train()
-        network.language_model.set_attn_implementation("eager")  # its backward is the faster one on a CPU
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
-        )
-        if config.start_from is not None:
-            tensors = load_file(config.start_from / TENSORS_FILE)
-            network.load_state_dict({name: tensors[f"average/{name}"] for name in network.state_dict()})
-        self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        if (config.output / STATE_FILE).exists():
-            self._restore()
+        self._batch_size = batch_size
+        self._begun_s = self._lately_s = 0.0
+        self._num_lately = 0
 
-    def advance(self, data: Mixture) -> None:
-        """One optimiser step."""
-        started_s = time.perf_counter()
-        config = self.config
-        rate = learning_rate_at(self.step, config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        samples = data.batch(config.batch_size, step=self.step)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.autocast):
-            figures = batch_loss(self.model, samples, bin_sigma=config.bin_sigma)
-        figures.loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        norm = torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        decay = min(config.ema_decay, (self.step + 1) / (self.step + 10))
-        for name, value in self.model.network.state_dict().items():
-            self.average[name].lerp_(value, 1.0 - decay)
-        self.step += 1
-        self.elapsed_s += time.perf_counter() - started_s
-        if self.step % config.log_every == 0:
-            self._log(figures, rate=rate, gradient_norm=float(norm))
+    def __enter__(self) -> None:
+        self._begun_s = time.perf_counter()
 
-    def _log(self, figures: StepFigures, *, rate: float, gradient_norm: float) -> None:
-        line = {
-            "step": self.step,
-            "loss": round(float(figures.loss.detach()), 4),
-            "motion_error_bins": round(figures.motion_error_bins, 2),
-            "gripper_accuracy": round(figures.gripper_accuracy, 3),
-            "learning_rate": rate,
-            "gradient_norm": round(gradient_norm, 2),
-            "elapsed_s": round(self.elapsed_s, 1),
-            "frames_per_s": round(self.step * self.config.batch_size / self.elapsed_s, 1),
-        }
-        with (self.config.output / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        logger.info("%s", line)
+    def __exit__(self, *_: object) -> None:
+        taken_s = time.perf_counter() - self._begun_s
+        self.elapsed_s += taken_s
+        self._lately_s += taken_s
+        self._num_lately += 1
 
-    def save(self) -> None:
-        """Write all that is needed to go on; the state file is replaced last, so that a crash leaves the older pair."""
-        tensors = {f"average/{name}": value for name, value in self.average.items()}
-        for name, parameter in self.model.network.named_parameters():
-            state = self.optimizer.state[parameter]
-            tensors |= {f"weight/{name}": parameter.detach()}
-            tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")}
-        partial = self.config.output / (TENSORS_FILE + ".partial")
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-        partial.replace(self.config.output / TENSORS_FILE)
-        state_now = {"step": self.step, "elapsed_s": self.elapsed_s}
-        _replace_json(self.config.output / STATE_FILE, state_now)
-
-    def _restore(self) -> None:
-        tensors = load_file(self.config.output / TENSORS_FILE)
-        state = read_object(self.config.output / STATE_FILE)
-        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
-        network = self.model.network
-        network.load_state_dict({name: tensors[f"weight/{name}"] for name in network.state_dict()})
-        self.average = {name: tensors[f"average/{name}"] for name in self.average}
-        for name, parameter in network.named_parameters():
-            moments = {key: tensors[f"{key}/{name}"] for key in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {"step": torch.tensor(float(self.step)), **moments}
-        logger.info("going on at step %d", self.step)
+    def figures(self) -> dict[str, float]:
+        """All time, and samples per second since the last call."""
+        rate = self._num_lately * self._batch_size / self._lately_s
+        self._lately_s, self._num_lately = 0.0, 0
+        return {"elapsed_s": round(self.elapsed_s, 3), "samples_per_s": round(rate, 2)}
 
 
-def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """The learning rate of `step`: linear warm-up, then a cosine from its peak to 2 % of it."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.num_steps - config.warmup_steps)
-    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))))
-
-
-def _claim_folder(config: TrainConfig) -> None:
-    """Record the configuration in the run folder, or refuse a folder that holds another run."""
-    config.output.mkdir(parents=True, exist_ok=True)
-    path = config.output / "train_config.json"
-    document = json.loads(json.dumps(asdict(config), default=str))
-    if path.exists() and read_object(path) != document:
-        raise CheckpointError(f"{config.output}: holds a run with another configuration, {read_object(path)}")
-    _replace_json(path, document)
-
-
-def _new_model(folder: Path) -> MagmaModel:
-    config = MagmaConfig.from_dict(read_object(folder / "config.json"))
-    return MagmaModel(MagmaNetwork(config), MagmaProcessor.load(folder, config))
-
-
-def _pipeline(config: TrainConfig, contract: ActionContract, magma: MagmaConfig) -> Pipeline:
-    if config.start_from is not None:
-        return Pipeline.load(config.start_from / "checkpoint")
-    return Pipeline(
-        PipelineConfig(
-            contract=contract,
-            norm_stats=fit_norm_stats([ChosenEpisodes(folder) for folder in config.data], contract),
-            base_vocab_size=magma.base_vocab_size,
-            use_image_start_end=bool(magma.raw["mm_use_image_start_end"]),
-        )
-    )
-
-
-def _instructions(folders: Sequence[Path]) -> list[str]:
-    return sorted({text for dataset in open_datasets(folders) for text in dataset.instructions})
-
-
-def _write_checkpoint(run: _Run, pipeline: Pipeline, folder: Path, *, num_frames: int) -> None:
-    network = MagmaNetwork(run.model.network.config)
-    network.load_state_dict(run.average)
-    training: dict[str, Any] = {
-        "step": run.step,
-        "num_frames": num_frames,
-        "elapsed_s": round(run.elapsed_s, 1),
-        "config": json.loads(json.dumps(asdict(run.config), default=str)),
-    }
-    checkpoint.save_checkpoint(folder, network=network, pipeline=pipeline, training=training)
-
-
-def _replace_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+def _tell_plan(recipe: Recipe, devices: Devices) -> None:
+    plan, assumed = plan_recipe(recipe, num_devices=devices.count)
+    _LOG.info("%s", "\n".join([plan.table(), *(f"assumed: {line}" for line in assumed)]))
+    if not plan.fits:
+        _LOG.warning("the plan does not fit this device; going on, because a plan is an estimate")

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "faults": Command(
             "magma_ros.sim.faults.command:inject_faults", "break a graph in every way, time the arm's stop"
         ),
+        "finetune": Command("magma_ros.finetune.commands:finetune_policy", "train a policy as a recipe says"),
         "inspect": Command(
             "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
         ),
@@ -52,7 +53,6 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "magma_ros.sim.report.command:report_sweeps", "write the page of a sweep, alone or against others"
         ),
         "serve": Command("magma_ros.remote.commands:serve_checkpoint", "answer observations over a socket"),
-        "train": Command("magma_ros.finetune.commands:train_policy", "train magma-tiny on recorded demonstrations"),
         "wiggle": Command(
             "magma_ros.ros.wiggle:wiggle", "move each axis a little and find a driver that is set up wrongly"
         ),

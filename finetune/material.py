@@ -1,0 +1,186 @@
+"""What a recipe learns from: which episodes train, which are held out, and hashes that say it was this data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magma_ros.contract import ActionContract
+from magma_ros.episodes import EpisodeDataset
+from magma_ros.errors import RecipeError
+from magma_ros.finetune.conversations import ConversationSource
+from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
+from magma_ros.finetune.mixture import Mixture, Source
+from magma_ros.finetune.recipe import DataItem, Recipe
+from magma_ros.model.processing import MagmaProcessor
+from magma_ros.pipeline import Pipeline
+
+_HELD_OUT = 3  # what a generator is seeded for
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeItem:
+    """Episodes of one item of a recipe's data.
+
+    Attributes:
+        item: The item.
+        training: Episodes that train.
+        held_out: Episodes that only judge; None when none are held out.
+        contract: What their actions mean.
+        instructions: What was asked for in the folder.
+    """
+
+    item: DataItem
+    training: ChosenEpisodes
+    held_out: ChosenEpisodes | None
+    contract: ActionContract
+    instructions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The data of a recipe, found and divided.
+
+    Attributes:
+        episodes: Items with episodes.
+        conversations: The other items.
+    """
+
+    episodes: tuple[EpisodeItem, ...]
+    conversations: tuple[DataItem, ...]
+
+    @property
+    def training(self) -> list[ChosenEpisodes]:
+        """Every episode that trains."""
+        return [item.training for item in self.episodes]
+
+    @property
+    def held_out(self) -> list[ChosenEpisodes]:
+        """Every episode that does not."""
+        return [item.held_out for item in self.episodes if item.held_out is not None]
+
+    @property
+    def instructions(self) -> list[str]:
+        """Each sentence once, in alphabetical order."""
+        return sorted({text for item in self.episodes for text in item.instructions})
+
+    @property
+    def contract(self) -> ActionContract:
+        """What the actions mean, the same in all items.
+
+        Raises:
+            RecipeError: no item has episodes.
+            ContractError: items of different motions.
+        """
+        if not self.episodes:
+            raise RecipeError("data: expected episodes, whose contract says what actions mean; got conversations alone")
+        first, *others = self.episodes
+        for other in others:
+            first.contract.require_same_motion(other.contract, who=str(other.item.path))
+        return first.contract
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Plain values for the checkpoint's manifest: paths, counts and hashes of every item."""
+        described: list[dict[str, Any]] = []
+        for one in self.episodes:
+            dataset, numbers = one.training.open()
+            held_out = list(one.held_out.numbers or ()) if one.held_out else []
+            described.append(
+                {
+                    "episodes": str(one.item.path),
+                    "sha256": digest(one.item.path),
+                    "source": dataset.source,
+                    "num_episodes": len(numbers),
+                    "held_out": held_out,
+                }
+            )
+        described += [{"conversations": str(item.path), "sha256": digest(item.path)} for item in self.conversations]
+        return described
+
+
+def find_material(recipe: Recipe) -> Material:
+    """Open the data of `recipe` and choose what is held out, by its seed.
+
+    Raises:
+        EpisodeError: a folder cannot be used or has no episode.
+        RecipeError: a file of conversations is missing.
+    """
+    for item in recipe.data:
+        if item.conversations is not None and not item.conversations.is_file():
+            raise RecipeError(f"data: conversations: expected a file, found none at {item.conversations}")
+    episodes = tuple(_divide(item, recipe) for item in recipe.data if item.episodes is not None)
+    return Material(episodes, tuple(item for item in recipe.data if item.conversations is not None))
+
+
+def make_mixture(recipe: Recipe, material: Material, pipeline: Pipeline, processor: MagmaProcessor) -> Mixture:
+    """Everything that trains, by weight.
+
+    Raises:
+        MagmaRosError: an episode or a record cannot be used; a record is named by its line.
+    """
+    sources: list[Source] = [
+        EpisodeSource(
+            pipeline,
+            one.training,
+            end_of_turn_id=processor.end_of_turn_id,
+            weight=one.item.weight,
+            augmentation=recipe.augmentation,
+            only_interventions=one.item.only_interventions,
+        )
+        for one in material.episodes
+    ]
+    sources += [
+        ConversationSource(
+            item.path,
+            processor=processor,
+            use_image_start_end=pipeline.config.use_image_start_end,
+            image_folder=item.pictures,
+            weight=item.weight,
+            limit=item.limit,
+        )
+        for item in material.conversations
+    ]
+    return Mixture(sources, seed=recipe.seed)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 (hex) of a file, or of the names and contents of all files in a folder."""
+    if path.is_file():
+        return _file_digest(path)
+    whole = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        whole.update(f"{file.relative_to(path).as_posix()}\0{_file_digest(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def choose_held_out(num_episodes: int, share: float, *, seed: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of the held-out ones: the share, rounded, but at least one of two and never all."""
+    if share == 0.0 or num_episodes < 2:
+        return ()
+    count = min(max(1, round(share * num_episodes)), num_episodes - 1)
+    return tuple(sorted(np.random.default_rng(list(seed)).permutation(num_episodes)[:count].tolist()))
+
+
+def _divide(item: DataItem, recipe: Recipe) -> EpisodeItem:
+    dataset = EpisodeDataset(item.path)
+    count = len(dataset) if item.limit is None else min(item.limit, len(dataset))
+    held_out = choose_held_out(count, recipe.held_out_share, seed=(recipe.seed, _HELD_OUT))
+    training = ChosenEpisodes(item.path, tuple(sorted(set(range(count)) - set(held_out))))
+    training.open()
+    return EpisodeItem(
+        item,
+        training,
+        ChosenEpisodes(item.path, held_out) if held_out else None,
+        dataset.contract,
+        tuple(dataset.instructions),
+    )
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
