@@ -1,7 +1,7 @@
-"""Samples to the tensors of one training batch: ids, what is trained where, and pictures.
+"""Samples to the tensors of one training batch: ids, pictures, and what is trained where.
 
-Actions and conversations go through the network in two passes, since their rows differ much in length and padding
-costs as much as text does; the loss counts their tokens together.
+A batch is one pass of the network, whatever its samples are: devices that share the parameters must all make the same
+passes. Rows are padded on the left to the longest one; `Mixture.batch` puts rows of like length beside each other.
 
 **What is trained** is each answer's ids and the end of its turn; of an action the seven ids and `<|eot_id|>`. Upstream's
 RLDS path trains the line break after the assistant's header (id 271), too. Here it is part of the prompt: the decoder
@@ -26,10 +26,12 @@ from magma_ros.model.processing import MagmaProcessor, ModelBatch
 TEXT = -1
 """Stands in the columns for a token that is not of an action."""
 
+_WHOLE_ACTION = (NUM_ACTION_TOKENS + 1, NUM_ACTION_TOKENS + 1)
+
 
 @dataclass(frozen=True, slots=True)
-class TrainingPass:
-    """One run of the network, and the tokens that are trained in it.
+class TrainingBatch:
+    """Rows of ids, and the tokens that are trained in them.
 
     Attributes:
         inputs: Prompts and all but the last id of their answers, padded on the left, (B, L) ids.
@@ -43,31 +45,15 @@ class TrainingPass:
     labels: Tensor
     columns: Tensor
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> TrainingPass:
-        """The same pass on `device`, its pixels in `dtype`."""
-        moved = (tensor.to(device) for tensor in (self.places, self.labels, self.columns))
-        return TrainingPass(self.inputs.to(device, dtype), *moved)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingBatch:
-    """The passes of one batch; `num_tokens` of them are trained."""
-
-    passes: tuple[TrainingPass, ...]
-
     @property
     def num_tokens(self) -> int:
         """Trained tokens, which the loss is the mean of."""
-        return sum(len(one.labels) for one in self.passes)
-
-    @property
-    def num_actions(self) -> int:
-        """Samples that are an action."""
-        return sum(int((one.columns == 0).sum()) for one in self.passes)
+        return len(self.labels)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TrainingBatch:
         """The same batch on `device`, its pixels in `dtype`."""
-        return TrainingBatch(tuple(one.to(device, dtype) for one in self.passes))
+        moved = (tensor.to(device) for tensor in (self.places, self.labels, self.columns))
+        return TrainingBatch(self.inputs.to(device, dtype), *moved)
 
 
 def collate(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingBatch:
@@ -77,20 +63,6 @@ def collate(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingBat
         InvalidInputError: no samples, one that trains nothing, an action that is not seven ids and an end, or a prompt
             whose placeholders do not match its pictures.
     """
-    for sample in samples:
-        if sample.num_trained == 0 or (sample.is_action and len(sample.answer) != NUM_ACTION_TOKENS + 1):
-            raise InvalidInputError(
-                f"sample: expected trained ids, of an action {NUM_ACTION_TOKENS} and an end, got "
-                f"{sample.num_trained} trained of {len(sample.answer)}, is_action {sample.is_action}"
-            )
-    actions = [sample for sample in samples if sample.is_action]
-    texts = [sample for sample in samples if not sample.is_action]
-    if not samples:
-        raise InvalidInputError("expected at least one sample, got none")
-    return TrainingBatch(tuple(_one_pass(processor, group) for group in (actions, texts) if group))
-
-
-def _one_pass(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingPass:
     inputs = processor(
         [sample.model_input for sample in samples], answers=[sample.answer[:-1].tolist() for sample in samples]
     )
@@ -98,11 +70,16 @@ def _one_pass(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingP
     places, labels, columns = [], [], []
     for row, sample in enumerate(samples):
         count = len(sample.answer)
-        chosen = np.arange(count) if sample.trained is None else np.flatnonzero(sample.trained)
-        places.append((row + 1) * length - count + chosen)
-        labels.append(sample.answer[chosen])
-        columns.append(chosen if sample.is_action else np.full(len(chosen), TEXT))
-    return TrainingPass(inputs, _joined(places), _joined(labels), _joined(columns))
+        if sample.num_trained == 0 or (sample.is_action and (count, sample.num_trained) != _WHOLE_ACTION):
+            raise InvalidInputError(
+                f"sample: expected trained ids, of an action {NUM_ACTION_TOKENS} and an end, got "
+                f"{sample.num_trained} trained of {count}, is_action {sample.is_action}"
+            )
+        trained = np.arange(count) if sample.trained is None else np.flatnonzero(sample.trained)
+        places.append((row + 1) * length - count + trained)
+        labels.append(sample.answer[trained])
+        columns.append(trained if sample.is_action else np.full(len(trained), TEXT))
+    return TrainingBatch(inputs, _joined(places), _joined(labels), _joined(columns))
 
 
 def _joined(parts: Sequence[NDArray[np.int64]]) -> Tensor:

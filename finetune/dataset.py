@@ -6,10 +6,12 @@ recorded actions are worked out once.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +54,7 @@ class ChosenEpisodes:
 
 
 class EpisodeSource:
-    """Every step of the chosen episodes of one folder as a sample.
+    """Every step of the chosen episodes of one folder as a sample; several threads may ask at once.
 
     Attributes:
         name: Of the source.
@@ -92,8 +94,10 @@ class EpisodeSource:
         self._dataset, numbers = episodes.open()
         pipeline.contract.require_same_motion(self._dataset.contract, who=self.name)
         self.num_episodes = len(numbers)
+        self._lock = threading.Lock()
         self._held: OrderedDict[int, Episode] = OrderedDict()
         self._held_bytes, self._memory_bytes = 0, memory_bytes
+        self._lock = Lock()  # batches may be made in several threads
         answers, places, total_bytes = [], [], 0
         for number in numbers:
             episode = self._episode(number)
@@ -136,14 +140,18 @@ class EpisodeSource:
 
     def _episode(self, number: int) -> Episode:
         """Episode `number`, which stays in memory; the ones that were used longest ago make room for it."""
-        if number in self._held:
-            self._held.move_to_end(number)
-            return self._held[number]
-        episode = self._held[number] = self._dataset.read(number)
-        self._held_bytes += _picture_bytes(episode)
-        while self._held_bytes > self._memory_bytes and len(self._held) > 1:
-            _, oldest = self._held.popitem(last=False)
-            self._held_bytes -= _picture_bytes(oldest)
+        with self._lock:
+            if number in self._held:
+                self._held.move_to_end(number)
+                return self._held[number]
+        episode = self._dataset.read(number)
+        with self._lock:
+            if number not in self._held:
+                self._held[number] = episode
+                self._held_bytes += _picture_bytes(episode)
+            while self._held_bytes > self._memory_bytes and len(self._held) > 1:
+                _, oldest = self._held.popitem(last=False)
+                self._held_bytes -= _picture_bytes(oldest)
         return episode
 
 

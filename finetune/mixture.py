@@ -108,28 +108,29 @@ class Mixture:
         return {source.name: share / ROUND for source, share in zip(self.sources, self._shares.tolist(), strict=True)}
 
     def batch(self, size: int, *, step: int, places: slice = slice(None)) -> list[Sample]:
-        """The samples of training step `step`.
+        """The samples of training step `step`, source by source, so that neighbours are of like length.
 
         Args:
             size: Places in the batch, over all devices and accumulated parts.
             step: From 0.
-            places: The places that are made here, such as `slice(rank, None, num_ranks)`; the others cost nothing.
+            places: The places that are made here; the others cost nothing. With `slice(start + rank, end, num_ranks)`
+                accumulated parts get neighbours, and devices like shares of each part.
         """
-        return [self._sample(step, size, place) for place in range(size)[places]]
+        dealt = sorted(self._dealt_to(step * size + place) for place in range(size))
+        return [self._sample(step, place, *dealt[place]) for place in range(size)[places]]
 
-    def _sample(self, step: int, size: int, place: int) -> Sample:
-        number, source_index = self._place(step * size + place)
+    def _sample(self, step: int, place: int, source_index: int, number: int) -> Sample:
         source = self.sources[source_index]
         turn, position = divmod(number, len(source))
         index = int(self._order(source_index, turn)[position])
         return source.sample(index, np.random.default_rng([self._seed, _SAMPLE, step, place]))
 
-    def _place(self, place: int) -> tuple[int, int]:
+    def _dealt_to(self, place: int) -> tuple[int, int]:
         """Whose place this one of all steps' places is, and how many that source had before."""
         round_index, within = divmod(place, ROUND)
         sources, before = self._dealt(round_index)
         source = int(sources[within])
-        return round_index * int(self._shares[source]) + int(before[within]), source
+        return source, round_index * int(self._shares[source]) + int(before[within])
 
     def _deal(self, round_index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Source of each place of a round, and how many places of the round that source had before, (ROUND,) each."""

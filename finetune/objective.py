@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from magma_ros.action_tokens import ActionTokenizer
-from magma_ros.finetune.batches import TEXT, TrainingBatch, TrainingPass, collate
+from magma_ros.finetune.batches import TEXT, TrainingBatch, collate
 from magma_ros.finetune.mixture import Sample
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.decoding import NUM_ACTION_BINS, NUM_ACTION_TOKENS
@@ -18,9 +18,10 @@ from magma_ros.model.network import MagmaNetwork
 _GRIPPER = NUM_ACTION_TOKENS - 1
 
 
-@dataclass(frozen=True, slots=True)
-class StepFigures:
+class StepFigures(NamedTuple):
     """What one batch showed; those of several batches add up by their numbers.
+
+    A tuple, since wrappers for several devices look for tensors in tuples alone.
 
     Attributes:
         loss: Mean cost of a trained token [nats], with gradient.
@@ -58,19 +59,18 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
         self._first_id = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS).first_id
-        self.register_buffer("wanted", _wanted(bin_sigma).to(network.embeddings.device), persistent=False)
+        device = network.embeddings.device
+        # A network without memory gets a place later; this table keeps its contents.
+        self.register_buffer("wanted", _wanted(bin_sigma).to("cpu" if device.type == "meta" else device), persistent=False)
 
     def forward(self, batch: TrainingBatch) -> StepFigures:
         """Loss and figures of `batch`, which is moved to the network's device and precision."""
         like = self.network.embeddings
         batch = batch.to(like.device, like.dtype)
-        logits = torch.cat([self._logits(one) for one in batch.passes])
-        labels = torch.cat([one.labels for one in batch.passes])
-        columns = torch.cat([one.columns for one in batch.passes])
+        unseen = None if len(batch.inputs.pixels) else self._nothing_seen()
+        logits, labels, columns = self._logits(batch), batch.labels, batch.columns
         costs = self._costs(logits, labels, columns)
-        loss = costs.mean()
-        if not any(len(one.inputs.pixels) for one in batch.passes):
-            loss = loss + self._nothing_seen()
+        loss = costs.mean() if unseen is None else costs.mean() + unseen
         with torch.no_grad():
             bins = logits[:, self._first_id : self._first_id + NUM_ACTION_BINS].argmax(dim=-1)
             misses = (bins - (labels - self._first_id)).abs().float()
@@ -85,9 +85,9 @@ class Objective(nn.Module):
                 text_loss=float(costs[is_text].mean()),
             )
 
-    def _logits(self, one: TrainingPass) -> Tensor:
+    def _logits(self, batch: TrainingBatch) -> Tensor:
         """Scores at the trained places alone, (n, V): the table is the widest matrix of a small network."""
-        hidden = self.network(one.inputs).flatten(0, 1)[one.places]
+        hidden = self.network(batch.inputs).flatten(0, 1)[batch.places]
         logits: Tensor = self.network.language_model.lm_head(hidden)
         return logits.float()
 
@@ -102,7 +102,8 @@ class Objective(nn.Module):
     def _nothing_seen(self) -> Tensor:
         """0, with a gradient of 0 for tower and projector, which a batch without a picture would leave out.
 
-        Devices that share a batch wait for the gradient of every parameter from each of them.
+        Devices that share a batch wait for the gradient of every parameter from each of them, and those that share the
+        parameters for each other's passes, in their order: the tower's comes first.
         """
         side = self.network.config.tower.stride
         blank = torch.zeros(1, 3, side, side, device=self.network.embeddings.device, dtype=self.network.embeddings.dtype)
