@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,10 +93,9 @@ class EpisodeSource:
         self._dataset, numbers = episodes.open()
         pipeline.contract.require_same_motion(self._dataset.contract, who=self.name)
         self.num_episodes = len(numbers)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # batches may be made in several threads
         self._held: OrderedDict[int, Episode] = OrderedDict()
         self._held_bytes, self._memory_bytes = 0, memory_bytes
-        self._lock = Lock()  # batches may be made in several threads
         answers, places, total_bytes = [], [], 0
         for number in numbers:
             episode = self._episode(number)
