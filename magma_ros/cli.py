@@ -48,7 +48,16 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "inspect": Command(
             "magma_ros.inspection.report:inspect_checkpoint", "show a checkpoint and what is wrong with it"
         ),
+        "ladder": Command(
+            "magma_ros.finetune.deploy_commands:climb_ladder", "try a checkpoint on what it has to show before a robot"
+        ),
         "merge": Command("magma_ros.finetune.merge_command:merge", "make one checkpoint of an adapter and its base"),
+        "promote": Command(
+            "magma_ros.finetune.deploy_commands:promote_checkpoint", "make a checkpoint current, or go back one"
+        ),
+        "record": Command(
+            "magma_ros.sim.record_command:record_episodes", "teleoperate the simulated arm by a script, into bags"
+        ),
         "report": Command(
             "magma_ros.sim.report.command:report_sweeps", "write the page of a sweep, alone or against others"
         ),

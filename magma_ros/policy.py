@@ -77,6 +77,11 @@ class ModelPolicy:
         """Of the pipeline."""
         return self.pipeline.fingerprint()
 
+    @property
+    def model(self) -> ActionModel:
+        """The network that answers."""
+        return self._model
+
     def infer(self, observation: Observation) -> ActionChunk:
         """One action (action_horizon 1, as Magma predicts) for `observation`.
 
