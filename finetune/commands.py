@@ -47,9 +47,13 @@ def finetune_policy(
         found, assumed = plan_recipe(chosen, num_devices=devices, device=name, device_bytes=memory)
         print("\n".join([found.table(), *(f"assumed: {line}" for line in assumed)]), flush=True)
         return EXIT_OK if found.fits else EXIT_TOO_LARGE
-    from magma_ros.finetune.train import finetune  # noqa: PLC0415 - joins the other processes
+    from magma_ros.finetune.devices import leave  # noqa: PLC0415 - a plan joins no other process
+    from magma_ros.finetune.train import finetune  # noqa: PLC0415 - same
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    folder = finetune(chosen)
+    try:
+        folder = finetune(chosen)
+    finally:
+        leave()
     print(f"checkpoint {folder}, steps {chosen.steps}, seed {chosen.seed}", flush=True)
     return EXIT_OK

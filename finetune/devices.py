@@ -107,10 +107,8 @@ class Devices:
         self._accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Leave the other processes; the last call."""
+        """Let go of what was trained; the processes stay together, see `leave`."""
         self._accelerator.free_memory()
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
     def own_rows(self, whole: Tensor) -> Tensor:
         """The part of a tensor that this process holds of it: all of it, or FSDP2's rows."""
@@ -118,6 +116,12 @@ class Devices:
             return whole
         size = -(-len(whole) // self.count)
         return whole[self.rank * size : (self.rank + 1) * size]
+
+
+def leave() -> None:
+    """Part from the other processes; this one trains nothing after it."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @torch.no_grad()
@@ -137,4 +141,3 @@ def whole(like: Tensor, part: Tensor) -> Tensor:
         return part
     spread = DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride())
     return spread.full_tensor()
-

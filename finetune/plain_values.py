@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -123,6 +124,8 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
             value, given = float(value), float
         except ValueError:
             pass
+    if kind is float and given in (int, float) and not math.isfinite(value):
+        raise RecipeError(f"{where}: expected a finite number, got {value!r}")
     if given is kind or (kind is float and given is int):
         return kind(value)
     if kind is Path and given is str:

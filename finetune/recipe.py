@@ -43,7 +43,12 @@ class DataItem:
         if (self.episodes is None) == (self.conversations is None):
             raise RecipeError("data: expected either episodes or conversations in each item, got both or neither")
         _require("data: weight", self.weight is None or 0 < self.weight < math.inf, "more than 0", self.weight)
-        if self.episodes is not None and self.pictures is not None or self.conversations is not None and self.only_interventions:
+        if (
+            self.episodes is not None
+            and self.pictures is not None
+            or self.conversations is not None
+            and self.only_interventions
+        ):
             raise RecipeError("data: pictures belong to conversations, only_interventions to episodes")
         _require("data: limit", self.limit is None or self.limit > 0, "more than 0", self.limit)
 
@@ -131,7 +136,7 @@ class Recipe:
     batch_size: int = 64
     accumulate: int = 1
     learning_rate: float = 1e-3
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
     weight_decay: float = 0.02
     max_gradient_norm: float = 1.0
     bin_sigma: float = 2.0
@@ -165,14 +170,24 @@ class Recipe:
         _require("data", len(self.data) > 0, "at least one item", self.data)
         for name in ("steps", "batch_size", "accumulate", "log_every", "save_every", "loader_threads"):
             _require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))
-        for name in ("evaluate_every", "checkpoint_every", "num_held_out_frames", "num_judged_episodes", "weight_decay", "bin_sigma", "seed"):
+        for name in (
+            "evaluate_every",
+            "checkpoint_every",
+            "num_held_out_frames",
+            "num_judged_episodes",
+            "weight_decay",
+            "bin_sigma",
+            "seed",
+        ):
             _require(name, getattr(self, name) >= 0, "0 or more", getattr(self, name))
         for name in ("learning_rate", "max_gradient_norm"):
             _require(name, 0 < getattr(self, name) < math.inf, "a positive number", getattr(self, name))
         if self.parts.method != "full" and self.tiny is not None:
             raise RecipeError("parts.method: a LoRA changes a checkpoint: expected start_from, got a new magma-tiny")
         if self.parts.method == "qlora" and self.parallel == "fsdp":
-            raise RecipeError("parallel: fsdp cannot share out the 4-bit weights of qlora; expected ddp, or the method lora")
+            raise RecipeError(
+                "parallel: fsdp cannot share out the 4-bit weights of qlora; expected ddp, or the method lora"
+            )
         for name in ("ema_decay", "held_out_share"):
             _require(name, 0 <= getattr(self, name) < 1, "0 to less than 1", getattr(self, name))
 

@@ -52,5 +52,9 @@ def replace_json(path: Path, content: dict[str, Any]) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     before, now = old.get("recipe", {}), new["recipe"]
-    changed = [f"{key} ({before.get(key)!r} then, {now.get(key)!r} now)" for key in before | now if before.get(key) != now.get(key)]
+    changed = [
+        f"{key} ({before.get(key)!r} then, {now.get(key)!r} now)"
+        for key in before | now
+        if before.get(key) != now.get(key)
+    ]
     return [*changed, *(f"the {key} itself" for key in ("data", "parent") if old.get(key) != new[key])]

@@ -160,9 +160,7 @@ class _Job:
 
     def _save(self, run: Run) -> None:
         progress = {"elapsed_s": self._clock.elapsed_s, "figures": self._figures}
-        save_state(
-            self._recipe.output, step=run.step, tensors=run.tensors(), progress=progress, devices=self._devices
-        )
+        save_state(self._recipe.output, step=run.step, tensors=run.tensors(), progress=progress, devices=self._devices)
 
     def _write(self, run: Run) -> None:
         trained = run.result()

@@ -10,7 +10,7 @@ import torch
 
 from magma_ros import checkpoint, normalization
 from magma_ros.contract import CameraSpec
-from magma_ros.finetune.train import write_tiny_architecture
+from magma_ros.finetune.start import write_tiny_architecture
 from magma_ros.json_files import read_object
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.config import MagmaConfig

@@ -12,13 +12,13 @@ from magma_ros import arms
 from magma_ros.checkpoint import load_policy
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
-from magma_ros.finetune.train import TrainConfig, train, write_tiny_architecture
+from magma_ros.finetune.train import finetune
 from magma_ros.pipeline import Pipeline
 from magma_ros.ros.conversions import action_from_message, action_message, time_message
 from magma_ros.ros.observing import Observer
 from magma_ros.ros.pictures import image_message
 from magma_ros.types import Observation
-from tests.model.random_checkpoints import NANO
+from tests.finetune.short_runs import short_recipe
 from tests.ros.arm_messages import measured_state
 
 
@@ -28,8 +28,7 @@ def test_a_recorded_frame_is_the_same_in_the_trainer_and_in_the_node(episodes_fo
     The trainer's side is the dataset with the run's own pipeline; the node's side is a serialised Image message, the
     node's observer and the pipeline of the checkpoint that the run wrote.
     """
-    write_tiny_architecture(tmp_path / "checkpoint", NANO, instructions=["move with the light"])
-    folder = train(TrainConfig(data=(episodes_folder,), output=tmp_path, num_steps=1, batch_size=8, autocast=False))
+    folder = finetune(short_recipe(episodes_folder, tmp_path, steps=1, batch_size=8))
     served = load_policy(folder).pipeline
     episode = EpisodeDataset(episodes_folder).read(4)
     chosen = ChosenEpisodes(episodes_folder, (4,))

@@ -1,0 +1,61 @@
+"""Which episodes train and which judge is decided by the seed; the data is known by its hash."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from magma_ros.errors import EpisodeError, RecipeError
+from magma_ros.finetune.material import choose_held_out, digest, find_material
+from magma_ros.finetune.recipe import DataItem
+from tests.finetune.short_runs import short_recipe
+
+
+def test_no_episode_both_trains_and_judges(episodes_folder: Path, tmp_path: Path) -> None:
+    """Of the first ten of twelve episodes a fifth is held out, the same two every time, others for another seed."""
+    item = DataItem(episodes=episodes_folder, limit=10)
+    recipes = [
+        short_recipe(episodes_folder, tmp_path, data=(item,), held_out_share=0.2, seed=seed) for seed in range(4)
+    ]
+    (one,) = find_material(recipes[0]).episodes
+    assert one.held_out is not None
+    assert 2 == len(one.held_out.numbers or ())
+    assert list(range(10)) == sorted((one.training.numbers or ()) + (one.held_out.numbers or ()))
+    assert find_material(recipes[0]) == find_material(recipes[0])
+    assert 1 < len({find_material(recipe).held_out[0].numbers for recipe in recipes})
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (100, 0.05, 5), (9, 0.0, 0)]
+)
+def test_something_always_trains(count: int, share: float, expected: int) -> None:
+    """A share above zero holds out at least one of two episodes, and never all."""
+    assert expected == len(choose_held_out(count, share, seed=(0,)))
+
+
+def test_the_hash_knows_content_and_names_of_files(episodes_folder: Path, tmp_path: Path) -> None:
+    """A copy has the same hash; one changed byte, or a file more, another one."""
+    copy = Path(shutil.copytree(episodes_folder, tmp_path / "copy"))
+    assert digest(episodes_folder) == digest(copy)
+    victim = next(path for path in sorted(copy.rglob("*")) if path.is_file())
+    content = victim.read_bytes()
+    victim.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    changed = digest(copy)
+    victim.write_bytes(content)
+    (copy / "more").write_bytes(b"")
+    assert 3 == len({digest(episodes_folder), changed, digest(copy)})
+
+
+def test_missing_data_is_an_error(tmp_path: Path) -> None:
+    """A folder without episodes, a file of conversations that is not there, and conversations without any contract."""
+    with pytest.raises(EpisodeError):
+        find_material(short_recipe(tmp_path / "none", tmp_path))
+    missing = DataItem(conversations=tmp_path / "none.json")
+    with pytest.raises(RecipeError, match="expected a file"):
+        find_material(short_recipe(tmp_path, tmp_path, data=(missing,)))
+    (tmp_path / "some.json").write_text("[]", encoding="utf-8")
+    only_words = short_recipe(tmp_path, tmp_path, data=(DataItem(conversations=tmp_path / "some.json"),))
+    with pytest.raises(RecipeError, match="conversations alone"):
+        _ = find_material(only_words).contract
