@@ -3,7 +3,7 @@
 Files: `config.json`, `preprocessor_config.json`, `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`,
 `generation_config.json`, `model.safetensors` (or shards and their index), `dataset_statistics.json` and our
 `magma_ros.json` with format, action contract, fingerprint, golden output, library versions and the SHA-256 of every
-other file.
+other file. In place of the weights there may be an adapter, see `adapter_files`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from magma_ros import embodiments, normalization
+from magma_ros import adapter_files, embodiments, normalization
 from magma_ros.activation import activate
 from magma_ros.activation_report import ActivationReport
 from magma_ros.embodiments import Embodiment
@@ -35,11 +35,15 @@ from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.quantization import make_quantizer
+from magma_ros.model.weight_files import INDEX_FILE
 from magma_ros.model.weights import load_network, save_weights
 from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
 from magma_ros.sampling import Sampling
 from magma_ros.sources import find
+
+LADDER_NAME = "ladder.json"
+"""What `magma-ros ladder` found out about a checkpoint: it lies beside the checkpoint's files and is none of them."""
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
@@ -100,6 +104,8 @@ def load_model(
 ) -> MagmaModel:
     """The network and processor of a folder in upstream's layout; it needs no manifest. Arguments as in `LoadOptions`.
 
+    An adapter is worked into its base's weights before they are rounded to `dtype` or quantised.
+
     Raises:
         CheckpointError: a file is missing or does not fit the others, or the network cannot be loaded in that form.
     """
@@ -109,7 +115,15 @@ def load_model(
     quantize = make_quantizer(quantization, device=device, dtype=number)
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     processor = MagmaProcessor.load(folder, config)
-    network = load_network(folder, config, device=device, dtype=number, quantize=quantize)
+    adapted = adapter_files.is_adapter(folder)
+    network = load_network(
+        adapter_files.open_base(folder) if adapted else folder,
+        config,
+        device=device,
+        dtype=number,
+        quantize=quantize,
+        changes=adapter_files.read_changes(folder) if adapted else None,
+    )
     return MagmaModel(network, processor, compile_passes=compile_passes)
 
 
@@ -151,7 +165,7 @@ def load_pipeline(folder: Path, *, embodiment: Path | str | None = None, verify:
             contract=given.contract,
             norm_stats=given.norm_stats,
             base_vocab_size=config.base_vocab_size,
-            use_image_start_end=_uses_image_start_end(folder, config),
+            use_image_start_end=uses_image_start_end(folder, config),
             lowercase_instruction=given.lowercase_instruction,
         )
     )
@@ -169,12 +183,14 @@ def copy_architecture(source: Path, folder: Path) -> None:
     """Copy the files that `write_architecture` wrote from the checkpoint `source` into a new one.
 
     Raises:
-        CheckpointError: `source` is not a whole checkpoint.
+        CheckpointError: `source` has a manifest and is not as that says.
     """
-    verify_files(source)
+    if (source / MANIFEST_NAME).is_file():
+        verify_files(source)
     folder.mkdir(parents=True, exist_ok=True)
+    others = (STATISTICS_NAME, INDEX_FILE, adapter_files.CONFIG_FILE)
     for path in source.iterdir():
-        if _is_content(path) and path.suffix == ".json" and path.name != STATISTICS_NAME:
+        if _is_content(path) and path.suffix == ".json" and path.name not in others:
             shutil.copyfile(path, folder / path.name)
 
 
@@ -191,6 +207,11 @@ def save_checkpoint(
         dtype: `float32`, `bfloat16` or `float16`.
     """
     save_weights(network, folder, dtype=_DTYPES[dtype])
+    complete_checkpoint(folder, pipeline=pipeline, training=training)
+
+
+def complete_checkpoint(folder: Path, *, pipeline: Pipeline, training: Mapping[str, Any]) -> None:
+    """Write statistics and manifest beside weights, or an adapter, that are there; arguments as in `save_checkpoint`."""
     pipeline.save(folder)
     manifest = read_object(folder / MANIFEST_NAME)
     manifest.pop("golden", None)
@@ -235,6 +256,19 @@ def verify_files(folder: Path, *, hash_files: bool = True) -> None:
         raise CheckpointError(f"{folder}: the files differ from the manifest: " + ", ".join(faults))
 
 
+def manifest_digest(folder: Path) -> str:
+    """SHA-256 (hex) of the manifest, which holds those of all files: what tells two checkpoints apart.
+
+    The pipeline's fingerprint does not: training on with the same statistics changes the weights alone.
+
+    Raises:
+        CheckpointError: there is no manifest.
+    """
+    if not (folder / MANIFEST_NAME).is_file():
+        raise CheckpointError(f"{folder}: expected {MANIFEST_NAME}, got none")
+    return _sha256(folder / MANIFEST_NAME)
+
+
 def _require_known_statistics(folder: Path, given: Embodiment) -> None:
     """Refuse an embodiment whose statistics are none of those that a fine-tuned folder carries."""
     if not (folder / STATISTICS_NAME).is_file():
@@ -251,7 +285,7 @@ def _require_known_statistics(folder: Path, given: Embodiment) -> None:
     )
 
 
-def _uses_image_start_end(folder: Path, config: MagmaConfig) -> bool:
+def uses_image_start_end(folder: Path, config: MagmaConfig) -> bool:
     """What `config.json` says or, when it does not, whether the tokenizer has the token that starts a picture."""
     stated = config.raw.get("mm_use_image_start_end")
     if stated is None:
@@ -266,7 +300,7 @@ def _versions() -> dict[str, str]:
 
 
 def _is_content(path: Path) -> bool:
-    return path.name != MANIFEST_NAME and path.suffix in {".json", ".safetensors"}
+    return path.name not in (MANIFEST_NAME, LADDER_NAME) and path.suffix in {".json", ".safetensors"}
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 from magma_ros import checkpoint, embodiments
 from magma_ros.checkpoint import load_policy
 from magma_ros.errors import CheckpointError, ContractError, NormalizationError
+from magma_ros.golden import Question
 from magma_ros.load_options import LoadOptions
 from magma_ros.types import Observation
 from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
@@ -166,3 +167,17 @@ def test_a_policy_loads_quantised(tmp_path: Path, quantization: str, largest_bin
     whole = load_policy(folder, LoadOptions(dtype="bfloat16")).infer(observation())
     light = load_policy(folder, LoadOptions(dtype="bfloat16", quantization=quantization)).infer(observation())
     assert np.abs(whole.tokens - light.tokens).max() <= largest_bins
+
+
+def test_a_ladder_beside_a_checkpoint_is_none_of_its_files(tmp_path: Path) -> None:
+    """Its result may be written and changed without altering the checkpoint, and is not copied into the next one."""
+    folder = write_random_checkpoint(tmp_path / "checkpoint")
+    before = checkpoint.manifest_digest(folder)
+    (folder / checkpoint.LADDER_NAME).write_text("{}")
+    checkpoint.verify_files(folder)
+    checkpoint.copy_architecture(folder, tmp_path / "next")
+    assert not (tmp_path / "next" / checkpoint.LADDER_NAME).exists()
+    checkpoint.record_golden(folder, question=Question(seed=1))
+    assert before != checkpoint.manifest_digest(folder)
+    with pytest.raises(CheckpointError, match=r"expected magma_ros\.json"):
+        checkpoint.manifest_digest(tmp_path / "next")
