@@ -1,7 +1,7 @@
 """What was found out about a checkpoint before it may act on a robot: rungs, each passed, failed or not tried.
 
-The result is `ladder.json` in the checkpoint's folder. It belongs to one manifest, and with it to one set of weights: once
-anything in the folder changes it says nothing any more.
+The result is `ladder.json` in the checkpoint's folder. It belongs to one manifest, and with it to one set of weights:
+once anything in the folder changes it says nothing any more.
 """
 
 from __future__ import annotations

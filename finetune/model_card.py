@@ -17,9 +17,17 @@ from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME
 
 CARD_NAME = "README.md"
 
-_HEAD = {"library_name": "magma_ros", "pipeline_tag": "robotics", "tags": ["robotics", "vision-language-action", "magma"]}
+_HEAD = {
+    "library_name": "magma_ros",
+    "pipeline_tag": "robotics",
+    "tags": ["robotics", "vision-language-action", "magma"],
+}
 _UNITS = {"control_rate_hz": "Hz", "max_translation_m": "m", "max_rotation_rad": "rad"}
 _UNKNOWN = "The manifest does not say."
+_USE = """```
+magma-ros inspect <this folder> --verify
+ros2 launch magma_ros bringup.launch.py arm:=<your arm> checkpoint:=<this folder>
+```"""
 
 
 def write(folder: Path) -> Path:
@@ -45,7 +53,7 @@ def compose(folder: Path) -> str:
         _identity(folder, manifest, training),
         "## What its actions mean",
         _table(("field", "value"), _contract_rows(contract)),
-        "A robot to which any of this does not apply must not be driven with it; `magma_ros` refuses where it can tell.",
+        "A robot to which any of this does not apply must not be driven with it; `magma_ros` refuses if it can tell.",
         "## Data",
         _data(training, statistics),
         "## Training",
@@ -55,8 +63,7 @@ def compose(folder: Path) -> str:
         "## Ladder",
         _ladder(folder),
         "## Use",
-        "```\nros2 launch magma_ros bringup.launch.py arm:=<your arm> checkpoint:=<this folder>\n"
-        f"magma-ros inspect <this folder> --verify\n```",
+        _USE,
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -137,7 +144,8 @@ def _details(climbed: Ladder) -> Iterator[str]:
     if errors:
         axes = errors["policy"]["mae"]
         rows = [
-            (axis, *(f"{errors[who]['mae'][axis]['value']:.5f}" for who in ("policy", "mean", "previous"))) for axis in axes
+            (axis, *(f"{errors[who]['mae'][axis]['value']:.5f}" for who in ("policy", "mean", "previous")))
+            for axis in axes
         ]
         yield "Mean absolute error per step on held-out episodes, beside two that look at nothing:"
         yield _table(("axis", "policy", "repeating the mean", "repeating the previous action"), rows)

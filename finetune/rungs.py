@@ -1,4 +1,4 @@
-"""The rungs that load the checkpoint: its gate, one frame on two ways, held-out episodes, one episode learnt by heart."""
+"""The rungs that load the checkpoint: its gate, one frame on two ways, held-out episodes, one learnt by heart."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LadderOptions:
 def try_network(
     folder: Path, data: Path, options: LadderOptions, load: LoadOptions, *, wanted: tuple[RungName, ...]
 ) -> list[Rung]:
-    """Those of the `wanted` rungs that need the network, each tried with the checkpoint in `folder` and episodes of `data`.
+    """Those of the `wanted` rungs that need the network, each tried with the checkpoint and episodes of `data`.
 
     Raises:
         MagmaRosError: checkpoint or episodes cannot be read.
@@ -110,7 +110,10 @@ def unseen_episodes(training: Mapping[str, Any], data: Path, *, most: int) -> tu
             numbers, whence = list(item["held_out"]), "held out of its training, as its manifest says"
             break
         if same_place:
-            numbers, whence = [], "its training was on this folder, which has changed since: which ones are new is not known"
+            numbers, whence = (
+                [],
+                "its training was on this folder, which has changed since: which ones are new is not known",
+            )
     step = -(-len(numbers) // most) or 1
     return numbers[::step], whence
 
@@ -122,16 +125,14 @@ def open_loop(policy: ModelPolicy, data: Path, numbers: list[int], whence: str) 
     report = open_loop_errors(policy, EpisodeDataset(data), numbers)
     skill = report.skill_over_mean
     detail = (
-        f"skill over repeating the mean {skill.value:.3f} [{skill.low:.3f}, {skill.high:.3f}], wanted above {MIN_SKILL}, "
+        f"skill over the mean {skill.value:.3f} [{skill.low:.3f}, {skill.high:.3f}], wanted above {MIN_SKILL}, "
         f"{report.num_steps} steps of {report.num_episodes} episodes ({whence})"
     )
     figures = {**report.to_dict(), "episodes": numbers, "folder": str(data)}
     return Rung.judged("open_loop", holds=skill.low > MIN_SKILL, detail=detail, figures=figures)
 
 
-def overfit(
-    folder: Path, data: Path, training: Mapping[str, Any], options: LadderOptions, load: LoadOptions
-) -> Rung:
+def overfit(folder: Path, data: Path, training: Mapping[str, Any], options: LadderOptions, load: LoadOptions) -> Rung:
     """Learn the first episode by heart, beginning with the checkpoint, and repeat it through the serving path.
 
     What cannot do this has a fault in its data, its loss or its decoding, which no number of episodes will mend.
@@ -146,7 +147,7 @@ def overfit(
         report = open_loop_errors(policy, EpisodeDataset(data), [0])
     skill, gripper = report.skill_over_mean.value, report.policy.gripper_accuracy.value
     detail = (
-        f"after {recipe.steps} steps on episode 0: skill over repeating the mean {skill:.3f}, wanted {MIN_OVERFIT_SKILL}; "
+        f"after {recipe.steps} steps on episode 0: skill over the mean {skill:.3f}, wanted {MIN_OVERFIT_SKILL}; "
         f"gripper right in {gripper:.2f}, wanted {MIN_OVERFIT_GRIPPER}"
     )
     holds = skill >= MIN_OVERFIT_SKILL and gripper >= MIN_OVERFIT_GRIPPER

@@ -1,4 +1,4 @@
-"""The rung `simulator`: what sweeps of `magma-ros eval --output` say about a checkpoint; their files are all that is read."""
+"""The rung `simulator`: what the files of sweeps, `magma-ros eval --output`, say about a checkpoint."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ MAX_SCORE_GAP_NATS = 1e-2
 def compare(model: MagmaModel, pipeline: Pipeline, data: Path, *, number: int) -> Rung:
     """Judge one frame, in the middle of episode `number` of `data`.
 
-    The trainer's way: the training source's sample, and the network's pass over prompt and answer at once. The server's:
-    the picture through a ROS message (where ROS is installed) and the pipeline, and generating over a cache.
+    The trainer's way: the training source's sample, and the network's pass over prompt and answer at once. The
+    server's: the picture through a ROS message (where ROS is installed) and the pipeline, and generating over a cache.
 
     Raises:
         EpisodeError, ContractError: the episode cannot be read, or is of another motion.
@@ -45,7 +45,7 @@ def compare(model: MagmaModel, pipeline: Pipeline, data: Path, *, number: int) -
     gap = score_gap(model, trained.model_input, tokens)
     if gap > MAX_SCORE_GAP_NATS:
         faults.append(
-            f"the served answer is {gap:.3g} nats below what the trainer's pass scores best, allowed {MAX_SCORE_GAP_NATS}"
+            f"the served answer is {gap:.3g} nats below the best of the trainer's pass, allowed {MAX_SCORE_GAP_NATS}"
         )
     figures: dict[str, Any] = {"episode": number, "step": step, "score_gap_nats": gap, "over_ros": _has_ros()}
     shown = f"episode {number}, step {step}: pictures, prompt and ids are equal, the answer is within {gap:.2g} nats"
@@ -57,7 +57,7 @@ def score_gap(model: MagmaModel, model_input: ModelInput, tokens: NDArray[np.int
     answer = np.append(tokens, model.processor.end_of_turn_id)
     batch = collate(model.processor, [Sample(model_input, answer, is_action=True)])
     like, network = model.network.embeddings, model.network
-    (one,) = batch.to(like.device, like.dtype).passes
+    one = batch.to(like.device, like.dtype)
     with torch.inference_mode():
         hidden = network(one.inputs).flatten(0, 1)[one.places][:NUM_ACTION_TOKENS]
         logits = network.language_model.lm_head(hidden).float()
@@ -74,7 +74,9 @@ def _differences(trained: Sample, served: ModelInput, target: NDArray[np.int64])
     if [_bytes(image) for image in trained.model_input.images] != [_bytes(image) for image in served.images]:
         faults.append("pictures: other bytes in training than in serving")
     if not np.array_equal(trained.answer[:NUM_ACTION_TOKENS], target):
-        faults.append(f"ids of the recorded action: trained with {trained.answer[:-1].tolist()}, served {target.tolist()}")
+        faults.append(
+            f"ids of the recorded action: trained with {trained.answer[:-1].tolist()}, served {target.tolist()}"
+        )
     return faults
 
 

@@ -1,0 +1,168 @@
+"""The rungs, climbed by a nano network that is trained for it in seconds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from magma_ros import checkpoint
+from magma_ros.checkpoint import load_activated, load_model, load_pipeline
+from magma_ros.cli import main
+from magma_ros.episodes import EpisodeDataset
+from magma_ros.errors import PromotionError
+from magma_ros.finetune import ladder, rungs, train_serve
+from magma_ros.finetune.deploy_commands import EXIT_FAILED, EXIT_OK
+from magma_ros.finetune.material import digest
+from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
+from magma_ros.finetune.rungs import LadderOptions, overfit, try_network, unseen_episodes
+from magma_ros.finetune.train import finetune
+from magma_ros.json_files import read_object
+from magma_ros.load_options import LoadOptions
+from tests.model.random_checkpoints import NANO, write_random_checkpoint
+
+ALL = rungs.NETWORK_RUNGS
+QUICK = LadderOptions(overfit_steps=60)
+
+
+@pytest.fixture(scope="module")
+def trained(episodes_folder, tmp_path_factory) -> Path:
+    """A nano network that has learnt the rule of the invented episodes from ten of the twelve."""
+    recipe = Recipe(
+        data=(DataItem(episodes=episodes_folder),),
+        output=tmp_path_factory.mktemp("run"),
+        steps=150,
+        tiny=NANO,
+        held_out_share=0.17,
+        batch_size=16,
+        learning_rate=5e-3,
+        schedule=Schedule(warmup_steps=10),
+        ema_decay=0.9,
+        precision="fp32",
+        save_every=150,
+        trackers=(),
+    )
+    return finetune(recipe)
+
+
+def outcomes(found) -> dict[str, str]:
+    return {rung.name: rung.outcome for rung in found}
+
+
+def test_a_network_that_has_learnt_the_rule_climbs(trained, episodes_folder) -> None:
+    """It passes every rung that needs the network, judged on exactly the episodes that its training held out."""
+    found = {rung.name: rung for rung in try_network(trained, episodes_folder, QUICK, LoadOptions(), wanted=ALL)}
+    assert dict.fromkeys(ALL, "passed") == outcomes(found.values()), found
+    held_out = read_object(trained / "magma_ros.json")["training"]["data"][0]["held_out"]
+    assert (2, held_out) == (len(held_out), found["open_loop"].figures["episodes"])
+    assert found["open_loop"].figures["policy"]["mae"]["dz_m"]["value"] < 0.01
+    assert found["train_serve"].figures["over_ros"]
+    assert found["train_serve"].figures["score_gap_nats"] < 1e-3
+
+
+def test_a_random_network_fails_the_open_loop_and_learns_one_episode_by_heart(episodes_folder, tmp_path) -> None:
+    """Its answers are no better than the mean; that it can learn an episode tells that nothing else is broken."""
+    folder = write_random_checkpoint(tmp_path)
+    found = try_network(folder, episodes_folder, replace(QUICK, overfit_steps=120), LoadOptions(), wanted=ALL)
+    assert {"open_loop": "failed", "train_serve": "passed", "gate": "passed"} | {"overfit": "passed"} == outcomes(found)
+
+
+def test_too_short_a_run_learns_nothing_by_heart(episodes_folder, tmp_path) -> None:
+    """One step is not enough for a random network, and the rung says by how much."""
+    folder = write_random_checkpoint(tmp_path)
+    rung = overfit(folder, episodes_folder, {}, replace(QUICK, overfit_steps=1), LoadOptions())
+    assert "failed" == rung.outcome
+    assert rung.figures["skill_over_mean"]["value"] < 0.9
+
+
+def test_a_network_that_the_gate_refuses_is_tried_on_nothing_else(episodes_folder, tmp_path) -> None:
+    """Weights whose head is all zero fail the gate; the rungs that would need them are not tried."""
+    folder = write_random_checkpoint(tmp_path)
+    _silence(folder)
+    found = try_network(folder, episodes_folder, QUICK, LoadOptions(), wanted=ALL)
+    assert dict.fromkeys(ALL, "not_tried") | {"gate": "failed"} == outcomes(found)
+    assert "scores_not_flat" in next(rung.detail for rung in found if rung.name == "gate")
+
+
+def _silence(folder: Path) -> None:
+    """Save the checkpoint anew with an output head of zeros."""
+    pipeline, model = load_pipeline(folder), load_model(folder)
+    with torch.no_grad():
+        model.network.language_model.lm_head.weight.zero_()
+    checkpoint.save_checkpoint(folder, network=model.network, pipeline=pipeline, training={}, dtype="float32")
+
+
+def test_episodes_that_were_trained_on_do_not_judge(trained, episodes_folder, tmp_path) -> None:
+    """By their hash the held-out ones are known; changed since, none is; of another folder, all are unseen."""
+    training = read_object(trained / "magma_ros.json")["training"]
+    held_out = training["data"][0]["held_out"]
+    assert held_out == unseen_episodes(training, episodes_folder, most=50)[0]
+    assert held_out[:1] == unseen_episodes(training, episodes_folder, most=1)[0]
+    changed = {"data": [{**training["data"][0], "sha256": "other"}]}
+    numbers, whence = unseen_episodes(changed, episodes_folder, most=50)
+    assert [] == numbers
+    assert "has changed since" in whence
+    elsewhere = {"data": [{**training["data"][0], "sha256": "other", "episodes": str(tmp_path)}]}
+    assert list(range(12)) == unseen_episodes(elsewhere, episodes_folder, most=50)[0]
+    assert 4 == len(unseen_episodes({}, episodes_folder, most=4)[0])
+    assert digest(episodes_folder) == training["data"][0]["sha256"]
+
+
+def test_a_difference_between_training_and_serving_is_named(trained, episodes_folder, monkeypatch) -> None:
+    """A picture that a message changes, and an answer that the trainer's pass does not give, each fail the rung."""
+    policy, _ = load_activated(trained)
+    model, pipeline = policy.model, policy.pipeline
+    sent = train_serve._as_served
+
+    def mirrored(observation, action):
+        observation, action = sent(observation, action)
+        return replace(observation, images={name: image[:, ::-1] for name, image in observation.images.items()}), action
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_serve, "_as_served", mirrored)
+        rung = train_serve.compare(model, pipeline, episodes_folder, number=0)
+    assert "failed" == rung.outcome
+    assert "pictures: other bytes" in rung.detail
+    shown = pipeline.encode(_observation(episodes_folder))
+    tokens = model.generate_actions([shown]).tokens[0]
+    assert train_serve.score_gap(model, shown, tokens) < 1e-3
+    other = np.where(tokens == tokens.max(), tokens - 40, tokens)
+    assert train_serve.score_gap(model, shown, other) > train_serve.MAX_SCORE_GAP_NATS
+
+
+def _observation(folder: Path):
+    return EpisodeDataset(folder).read(0).observation(0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"min_success": 0.0}, {"min_success": 1.0}, {"overfit_steps": 0}, {"max_held_out": 0}]
+)
+def test_options_out_of_their_range_are_refused(options) -> None:
+    """A bound that everything or nothing passes, and no steps, are no ladder."""
+    with pytest.raises(PromotionError, match=next(iter(options))):
+        LadderOptions(**options)
+
+
+def test_the_command_keeps_what_it_found_and_promote_asks_for_it(episodes_folder, tmp_path, capsys) -> None:
+    """`ladder` writes ladder.json and the card and exits with 1 while a rung is missing; `promote` names that rung."""
+    folder = write_random_checkpoint(tmp_path / "checkpoint")
+    arguments = ["ladder", str(folder), "--data", str(episodes_folder), "--only", "gate", "train_serve"]
+    assert EXIT_FAILED == main(arguments)
+    assert {"gate", "train_serve"} == {rung.name for rung in ladder.read(folder).rungs if rung.outcome == "passed"}
+    assert "missing: overfit, open_loop, simulator" in capsys.readouterr().out
+    assert (folder / "README.md").is_file()
+    assert 2 == main(["promote", str(folder), "--to", str(tmp_path / "robot")])
+    assert "overfit not tried" in capsys.readouterr().err
+    waived = ["--waive", "overfit", "open_loop", "simulator"]
+    assert EXIT_OK == main(["promote", str(folder), "--to", str(tmp_path / "robot"), *waived])
+    assert f"checkpoint: {tmp_path / 'robot' / 'current'}" in capsys.readouterr().out
+    assert 2 == main(["promote", "--to", str(tmp_path / "robot")])
+    assert 2 == main(["ladder", str(folder), "--only", "open_loop"])
+    assert "expected --data" in capsys.readouterr().err
+    assert json.loads((tmp_path / "robot" / "promotions.jsonl").read_text())["waived"] == [
+        "open_loop",
+        "overfit",
+        "simulator",
+    ]
