@@ -72,7 +72,12 @@ class Child:
 def run_id() -> int:
     """A ROS domain from 1 to 100 for a run of this process, unless the user chose one."""
     chosen = os.environ.get("ROS_DOMAIN_ID", "")
-    return int(chosen) if chosen.isdigit() else (os.getpid() + time.monotonic_ns() // 1_000_000) % 100 + 1
+    return int(chosen) if chosen.isdigit() else fresh_id()
+
+
+def fresh_id() -> int:
+    """A ROS domain from 1 to 100 that another run hardly has."""
+    return (os.getpid() + time.monotonic_ns() // 1_000_000) % 100 + 1
 
 
 def graph_environment() -> dict[str, str]:

@@ -159,11 +159,11 @@ class Peer:
         self.is_filming = True
         self.node.create_timer(1.0 / rate_hz, shoot)
 
-    def write_script(self, name="scripted", *, actions=((0.0, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0),), delay_s=0.0):
+    def write_script(self, name="scripted", *, actions=((0.0, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0),), delay_s=0.0, **more):
         """A checkpoint folder for `scripted_policy_node.py`."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        (folder / "script.json").write_text(json.dumps({"actions": list(actions), "delay_s": delay_s}))
+        (folder / "script.json").write_text(json.dumps({"actions": list(actions), "delay_s": delay_s, **more}))
         return folder
 
 

@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from magma_ros.errors import EnvError
+from magma_ros.sim.faults.graph import environment
 from magma_ros.sim.processes import Child, run_id
 
 
@@ -43,3 +44,10 @@ def test_the_run_s_domain_is_the_user_s_or_a_fresh_one(monkeypatch):
     assert run_id() == 42
     monkeypatch.delenv("ROS_DOMAIN_ID")
     assert 1 <= run_id() <= 100
+
+
+def test_the_suite_of_faults_stays_out_of_the_user_s_domain(monkeypatch):
+    """A chosen domain may have a real arm in it: faults are injected into another one."""
+    monkeypatch.setattr("magma_ros.sim.faults.graph.fresh_id", lambda: 7)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "42")
+    assert "7" == environment()["ROS_DOMAIN_ID"]
