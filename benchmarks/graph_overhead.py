@@ -4,6 +4,9 @@ Camera, policy node, motion node and driver are processes of their own; this one
 own time from picture to action, the way from capture to command, the jitter of the commands, lost pictures, and how
 memory and latency grow; beside them how late an empty loop wakes up, and how much of its time a host took away. Measure
 on an idle machine; `--minutes 20` is the soak.
+
+The own time ends with the stamp that the middleware gives the action, not with the return of the call that publishes
+it: that gives Python's lock away, and gets it back when the executor's thread has done with it.
 """
 
 from __future__ import annotations
@@ -27,11 +30,14 @@ from numpy.typing import NDArray
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import try_shutdown
+from sensor_msgs.msg import CompressedImage, Image
 
 from magma_ros import arms
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.load_options import LoadOptions
+from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros.acting import Acting
 from magma_ros.ros.policy_node import PolicyNode
 from magma_ros.ros.spin import run
 from magma_ros.sim.processes import Child, graph_environment
@@ -41,6 +47,7 @@ ARM = "stand_in"
 WIDTH_PX, HEIGHT_PX, CAMERA_HZ = 640, 480, 30.0
 WARM_UP_S = 5.0
 HEAD_START_S = 1.0
+TIMES = "times.json"
 INFERENCE_S = 0.15
 CONTRACT = ActionContract(
     embodiment="stand_in",
@@ -54,7 +61,7 @@ CONTRACT = ActionContract(
     cameras=(CameraSpec("image", HEIGHT_PX, WIDTH_PX),),
 )
 STAGES = {
-    "policy_node: latency of callback to action, without inference": "picture's callback to action, without inference",
+    "policy_node: latency of callback to action, without inference": "the same, as the node itself reports it",
     "policy_node: latency of capture to callback": "capture to callback",
     "policy_node: latency of inference": "inference (the stand-in)",
     "motion_node: latency of capture to command": "capture to command",
@@ -89,22 +96,29 @@ class Camera(Node):
 
 
 class SlowPolicy:
-    """Moves to and fro, and takes 150 ms for it: without Python's lock, as a GPU would, or with it."""
+    """Moves to and fro, and takes 150 ms for it: without Python's lock, as a GPU would, or with it.
+
+    Attributes:
+        asked_s: Capture time of each picture -> when inference on it began and ended, by the system's clock [s].
+    """
 
     contract = CONTRACT
 
     def __init__(self, *, holds_lock: bool) -> None:
         self._holds_lock = holds_lock
         self._num_asked = 0
+        self.asked_s: dict[float, tuple[float, float]] = {}
 
     def infer(self, observation: Observation) -> ActionChunk:
         """One step of 4 mm."""
+        began_s = time.time()
         if self._holds_lock:
             end_s = time.perf_counter() + INFERENCE_S
             while time.perf_counter() < end_s:
                 sum(range(1000))
         else:
             time.sleep(INFERENCE_S)
+        self.asked_s[observation.stamp_s] = (began_s, time.time())
         self._num_asked += 1
         row = np.array([[0.004 if self._num_asked // 10 % 2 else -0.004, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]])
         return ActionChunk(row, "base_link", observation.stamp_s, np.empty((0, 7), np.int64))
@@ -140,16 +154,45 @@ def stolen() -> tuple[int, int]:
     return counts[7], sum(counts)
 
 
-def load(name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
-    """The policy; its name says whether it holds the lock."""
-    return SlowPolicy(holds_lock=name == "holds_lock")
+def act_and_note(ros_arguments: list[str], times_file: Path) -> int:
+    """Run the policy node; write when each picture that it acted on came, and when inference on it began and ended."""
+    seen_s: dict[float, float] = {}
+    policies: list[SlowPolicy] = []
+    see = Acting.see
+
+    def see_and_note(self: Acting, camera: str, message: Image | CompressedImage) -> None:
+        seen_s[conversions.seconds(message.header.stamp)] = time.time()
+        see(self, camera, message)
+
+    def load(name: str, _options: LoadOptions, _deadline_s: float) -> SlowPolicy:
+        policies.append(SlowPolicy(holds_lock=name == "holds_lock"))
+        return policies[-1]
+
+    Acting.see = see_and_note  # type: ignore[method-assign]
+    status = run(lambda: PolicyNode(load=load), args=ros_arguments)
+    asked_s = policies[0].asked_s
+    rows = [(stamp_s, seen_s[stamp_s], *asked_s[stamp_s]) for stamp_s in asked_s if stamp_s in seen_s]
+    times_file.write_text(json.dumps(rows), encoding="utf-8")
+    return status
+
+
+def own_times_ms(times_file: Path, sent_s: dict[float, float]) -> NDArray[np.float64]:
+    """From a picture's callback to its action at the middleware, without inference, of each action [ms]."""
+    rows = json.loads(times_file.read_text(encoding="utf-8"))
+    found = [
+        sent_s[stamp_s] - seen_s - (ended_s - began_s)
+        for stamp_s, seen_s, began_s, ended_s in rows
+        if stamp_s in sent_s
+    ]
+    return 1000 * np.array(found)
 
 
 @dataclass
 class Listener:
-    """What was heard: stamps and receipt of commands [s], and the newest diagnostics by name."""
+    """What was heard: stamps and receipt of commands, capture time -> sending of actions [s], newest diagnostics."""
 
     stamps_s: list[float] = field(default_factory=list)
+    sent_s: dict[float, float] = field(default_factory=dict)
     received_s: list[float] = field(default_factory=list)
     stages: dict[str, dict[str, str]] = field(default_factory=dict)
     is_done: bool = False
@@ -160,6 +203,10 @@ class Listener:
             return
         self.stamps_s.append(conversions.seconds(message.header.stamp))
         self.received_s.append(time.monotonic())
+
+    def on_action(self, message: EndEffectorDelta, info: dict[str, int]) -> None:
+        """Note when it was sent, by the middleware's stamp."""
+        self.sent_s[conversions.seconds(message.header.stamp)] = info["source_timestamp"] / 1e9
 
     def on_diagnostics(self, message: DiagnosticArray) -> None:
         """Keep the newest of every part."""
@@ -174,6 +221,7 @@ def main() -> None:
     parser.add_argument("--holds-lock", action="store_true", help="the stand-in computes in Python instead of waiting")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--role", choices=["camera", "policy", "bare"], default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--times", type=Path, default=None, help=argparse.SUPPRESS)
     options, ros_arguments = parser.parse_known_args()
     if options.role == "bare":
         sleep_in_a_loop()
@@ -181,7 +229,7 @@ def main() -> None:
     if options.role == "camera":
         sys.exit(run(Camera, args=ros_arguments))
     if options.role == "policy":
-        sys.exit(run(lambda: PolicyNode(load=load), args=ros_arguments))
+        sys.exit(act_and_note(ros_arguments, options.times))
     measure(options.minutes, options.json, checkpoint="holds_lock" if options.holds_lock else "waits")
 
 
@@ -193,6 +241,8 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     node.create_subscription(
         TwistStamped, arms.load(ARM).output.topic, listener.on_command, interface.COMMAND.profile()
     )
+    actions = interface.POLICY_ACTION
+    node.create_subscription(EndEffectorDelta, actions.name, listener.on_action, actions.requested.profile())
     interface.DIAGNOSTICS.subscribe(node, listener.on_diagnostics)
     with tempfile.TemporaryDirectory() as folder:
         children = start(Path(folder), checkpoint=checkpoint)
@@ -209,7 +259,10 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
                     rclpy.spin_once(node, timeout_sec=0.1)
         num_shot = int(children["camera"].last_lines().rpartition("shot ")[2].split()[0])
         late_ms = json.loads(children["bare"].last_lines().rpartition("late ")[2].splitlines()[0])
-    results = summarise(listener, memory, num_shot=num_shot, minutes=minutes)
+        own_ms = own_times_ms(Path(folder) / TIMES, listener.sent_s)
+    results = {"own time of the policy node [ms]": {**percentiles(own_ms), "n": len(own_ms)}} | summarise(
+        listener, memory, num_shot=num_shot, minutes=minutes
+    )
     results["lateness of an empty loop at 50 Hz [ms]"] = late_ms
     results["taken by the host"] = f"{(stolen_after - stolen_before) / (all_after - all_before):.1%} of the processors"
     node.destroy_node()
@@ -228,7 +281,7 @@ def start(folder: Path, *, checkpoint: str) -> dict[str, Child]:
     commands = {
         "driver": [sys.executable, "-m", "magma_ros.sim.driver_node", *arm, "-p", "rate_hz:=50.0"],
         "motion": [sys.executable, "-m", "magma_ros.ros.motion_node", *arm, "-p", "autostart:=true"],
-        "policy": [*own, "--role", "policy", *arm, *policy],
+        "policy": [*own, "--role", "policy", "--times", str(folder / TIMES), *arm, *policy],
         "bare": [*own, "--role", "bare"],
         "camera": [*own, "--role", "camera"],
     }

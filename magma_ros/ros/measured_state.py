@@ -131,7 +131,7 @@ class MeasuredState:
 
     def pose(self) -> StampedPose | None:
         """The newest pose of the end effector in the arm's base frame [m]; None where it is not known."""
-        self._read()
+        self.read()
         located = self._locate()
         return None if isinstance(located, Stop) else located
 
@@ -140,7 +140,7 @@ class MeasuredState:
 
         Arm joints are in the order of the arm's file, whatever order the messages have.
         """
-        self._read()
+        self.read()
         located = self._locate()
         if isinstance(located, Stop):
             return replace(located, detail=located.detail + self._latest_refusal)
@@ -162,7 +162,8 @@ class MeasuredState:
             joint_positions_rad=np.array(positions[:-1]),
         )
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take in what has come; `pose` and `proprio` do so by themselves."""
         for subscription in self._subscriptions:
             subscription.read()
 

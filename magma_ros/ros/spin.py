@@ -30,7 +30,7 @@ _WAKE_S = 0.1
 _LAST_WORDS = 10
 """Callbacks that may still run after `close`, such as the result of a goal that it ended."""
 
-_SWITCH_INTERVAL_S = 0.001
+_SWITCH_INTERVAL_S = 0.0002
 """Longest time that a thread of Python keeps the lock when another wants it [s]; Python's own is 5 ms."""
 
 EXIT_REFUSED = 2
