@@ -62,7 +62,7 @@ def instructions(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Findin
     counts = Counter(track.instruction for track in tracks)
     for text in counts:
         if text != " ".join(text.split()):
-            yield _instruction(f"{text!r} has spaces at its ends, several in a row, or other blank characters", "warning")
+            yield _instruction(f"{text!r} has spaces at its ends, or several in a row", "warning")
         if any(not character.isprintable() for character in text.strip()):
             yield _instruction(f"{text!r} has characters that cannot be printed", "warning")
     ordered = sorted(counts, key=_plain)

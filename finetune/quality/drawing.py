@@ -33,9 +33,8 @@ def curves(
     """
     shades = [_shade(first, last, num_steps) for first, last in marked]
     paths = [_path(values, top, num_steps, style) for (_, values, top), style in zip(lines, _STYLES, strict=False)]
-    names = [
-        element("span", ("— ", "- - ")[i], name, class_=style) for i, ((name, *_), style) in enumerate(zip(lines, _STYLES, strict=False))
-    ]
+    marks = ("— ", "- - ")
+    names = [element("span", marks[i], line[0], class_=_STYLES[i]) for i, line in enumerate(lines)]
     return element("figure", _canvas(title, [*shades, *paths]), element("figcaption", [[name, " "] for name in names]))
 
 

@@ -65,7 +65,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
         ),
         "frozen_frames": Kind(
             "Pictures repeat while the arm moves",
-            "Cut the stretch or leave the episode out; look for a camera that stalls or is slower than the control rate.",
+            "Cut the stretch or leave the episode out; look for a camera that stalls or is too slow.",
             ("camera_lag", "sync_error"),
         ),
         "dark_picture": Kind(
@@ -87,7 +87,7 @@ CODES: Mapping[str, Kind] = MappingProxyType(
         ),
         "saturated": Kind(
             "Many actions are as long as the contract allows",
-            "Were they clipped on import? Then raise the contract's longest step and import again; else demonstrate slower.",
+            "If they were clipped on import, allow longer steps in the contract; else demonstrate slower.",
         ),
         "outlier": Kind(
             "Actions or measured poses far outside of all others",
@@ -148,7 +148,7 @@ class Finding:
 
 
 def without_consequences(findings: list[Finding]) -> list[Finding]:
-    """The findings that no other finding of the same episode, or of the whole dataset, explains; errors explain alone."""
+    """The findings that no error of the same episode, or of the whole dataset, explains."""
     causes = [finding for finding in findings if finding.severity == "error"]
     explained = {(cause.episode, code) for cause in causes for code in CODES[cause.code].explains}
     return [f for f in findings if not {(f.episode, f.code), (None, f.code)} & explained]

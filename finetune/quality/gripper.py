@@ -30,9 +30,7 @@ def inverted(track: Track, limits: Thresholds) -> Iterator[Finding]:
     commanded, measured = track.actions[:, 6], track.gripper_opening
     if min(np.ptp(commanded), np.ptp(measured)) < limits.gripper_travel:
         return
-    curve = lag.correlogram(
-        measured[:, None], commanded[:, None], reach=lag.reach_for(track.contract.control_rate_hz)
-    )
+    curve = lag.correlogram(measured[:, None], commanded[:, None], reach=lag.reach_for(track.contract.control_rate_hz))
     if curve is None:
         return
     after = curve.values[curve.reach :]
@@ -52,7 +50,7 @@ def starts_shut(tracks: Sequence[Track], _limits: Thresholds) -> Iterator[Findin
     ]
     if sum(shut) >= _MOST * len(tracks):
         shown = (
-            f"{sum(shut)} of {len(tracks)} episodes begin with a shut gripper and open it later: right for placing what is "
-            "held from the start, else command and measurement are both inverted"
+            f"{sum(shut)} of {len(tracks)} episodes begin with a shut gripper and open it later: right for placing "
+            "what is held from the start, else command and measurement are both inverted"
         )
         yield Finding(code="gripper_inverted", severity="warning", text=shown)

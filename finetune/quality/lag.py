@@ -8,8 +8,8 @@ correlated in themselves are worth; the difference of two correlations with one 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,11 @@ _LEAST_OVERLAP = 12
 """Samples that a correlation needs: with fewer, a standard deviation of z is above a third."""
 _LEAST_REACH = 4
 _LARGEST = 0.999
+_LEAST_PEERS = 5
+_LEAST_COMMON = 0.3
+"""Correlation that episodes must have in common before one of them is measured against the others."""
+_LEAST_SPREAD = 0.02
+"""Of a difference of z between episodes: so alike are only copies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +53,8 @@ class Lag:
     Attributes:
         steps: Positive where it comes later; refined below a step.
         correlation: At that lag.
-        score: By how many standard deviations it explains more than no lag; 0 where no lag is best.
+        score: By how many standard deviations it explains more than no lag, by itself or as one of many; 0 where no lag
+            is best.
         num_series: Episodes that it was estimated from.
     """
 
@@ -64,7 +70,7 @@ def reach_for(rate_hz: float) -> int:
 
 
 def correlogram(later: FloatArray, earlier: FloatArray, *, reach: int) -> Correlogram | None:
-    """Correlations of two series of vectors, (N, d), at lags up to `reach`; None when too short, or one never changes."""
+    """Correlations of two series of vectors, (N, d), at lags up to `reach`; None if too short, or one never changes."""
     num_steps = len(later)
     if num_steps < reach + _LEAST_OVERLAP:
         return None
@@ -89,6 +95,33 @@ def estimate(curves: Sequence[Correlogram]) -> Lag | None:
     best, middle = int(np.argmax(pooled)), curves[0].reach
     score = 0.0 if best == middle else _certainty(curves, weights, scores, best)
     return Lag(best - middle + _vertex(pooled, best), float(np.tanh(pooled[best])), score, len(curves))
+
+
+def estimates(curves: Mapping[int, Correlogram]) -> Iterator[tuple[int | None, Lag]]:
+    """The lag that episodes have in common (None), then each episode's own, which its peers help to judge.
+
+    One episode of fifty steps is worth some fifteen independent samples, too few to be sure of two steps. But where the
+    others agree that there is no lag, one that is better with a lag stands out by its difference to them.
+    """
+    common = estimate(list(curves.values()))
+    if common is None:
+        return
+    yield None, common
+    peers = _standing_out(list(curves.values())) if common.correlation >= _LEAST_COMMON else np.zeros(len(curves))
+    for (index, curve), score in zip(curves.items(), peers, strict=True):
+        alone = estimate([curve])
+        if alone is not None:
+            yield index, replace(alone, score=max(alone.score, score if alone.score > 0.0 else 0.0))
+
+
+def _standing_out(curves: Sequence[Correlogram]) -> FloatArray:
+    """By how many robust standard deviations each series gains more from its best lag than the others do; 0 for few."""
+    if len(curves) < _LEAST_PEERS:
+        return np.zeros(len(curves))
+    scores, middle = np.arctanh(np.clip([curve.values for curve in curves], -_LARGEST, _LARGEST)), curves[0].reach
+    gains = np.delete(scores, middle, axis=1).max(axis=1) - scores[:, middle]
+    spread = 1.4826 * float(np.median(np.abs(gains - np.median(gains))))
+    return np.asarray((gains - np.median(gains)) / max(spread, _LEAST_SPREAD))
 
 
 def _certainty(curves: Sequence[Correlogram], weights: FloatArray, scores: FloatArray, best: int) -> float:

@@ -47,7 +47,7 @@ def out_of_contract(track: Track, _limits: Thresholds) -> Iterator[Finding]:
     for name, unit, lengths, longest in _step_lengths(track):
         beyond = np.flatnonzero(lengths > longest * _ROUNDING)
         if len(beyond):
-            shown = f"{len(beyond)} steps with a {name} beyond {longest:g} {unit}, the longest {lengths.max():.4g} {unit}"
+            shown = f"{len(beyond)} steps with a {name} beyond {longest:g} {unit}, up to {lengths.max():.4g} {unit}"
             steps = (int(beyond[0]), int(beyond[-1]))
             yield Finding(code="out_of_contract", severity="error", episode=track.index, steps=steps, text=shown)
 
@@ -78,25 +78,19 @@ def response(track: Track) -> lag.Correlogram | None:
 
 
 def offset(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:
-    """Actions that are shifted against the measured motion: of the dataset or, where it has none, of single episodes."""
+    """Actions shifted against the measured motion: of the dataset or, where it has none, of single episodes."""
     curves = {track.index: curve for track in tracks if (curve := response(track)) is not None}
-    common = _offset_finding(list(curves.values()), tracks, limits, episode=None)
-    if common is not None:
-        yield common
-        return
-    for index, curve in curves.items():
-        found = _offset_finding([curve], tracks, limits, episode=index)
-        if found is not None:
-            yield found
+    for index, found in lag.estimates(curves):
+        finding = _offset_finding(found, tracks[0].contract.control_period_s, limits, episode=index)
+        if finding is not None:
+            yield finding
+            if index is None:
+                return
 
 
-def _offset_finding(
-    curves: Sequence[lag.Correlogram], tracks: Sequence[Track], limits: Thresholds, *, episode: int | None
-) -> Finding | None:
-    found = lag.estimate(curves)
-    if found is None or found.correlation < limits.lag_correlation or found.score < limits.lag_score:
+def _offset_finding(found: lag.Lag, period_s: float, limits: Thresholds, *, episode: int | None) -> Finding | None:
+    if found.correlation < limits.lag_correlation or found.score < limits.lag_score:
         return None
-    period_s = tracks[0].contract.control_period_s
     early = found.steps < -limits.offset_early_steps
     late = found.steps > max(limits.offset_late_steps, limits.offset_late_s / period_s)
     if not early and not late:
@@ -106,9 +100,7 @@ def _offset_finding(
         f"({1000 * abs(found.steps) * period_s:.0f} ms; correlation {found.correlation:.2f}, "
         f"{found.num_series} {'episode' if found.num_series == 1 else 'episodes'})"
     )
-    return Finding(
-        code="action_state_offset", severity="error" if early else "warning", episode=episode, text=shown
-    )
+    return Finding(code="action_state_offset", severity="error" if early else "warning", episode=episode, text=shown)
 
 
 def _step_lengths(track: Track) -> tuple[tuple[str, str, FloatArray, float], ...]:

@@ -51,7 +51,7 @@ def _sections(report: QualityReport) -> Iterator[Markup | None]:
     yield _lags(report)
     yield _contents(report)
     yield _episodes(report)
-    yield element("footer", "Rules, limits and their reasons: docs/data_quality.md. `--json` writes all of this for programs.")
+    yield element("footer", "Rules and limits: docs/data_quality.md. `--json` writes it all for programs.")
 
 
 def _verdict(report: QualityReport) -> Markup:
@@ -73,7 +73,9 @@ def _codes(report: QualityReport) -> Markup | None:
         where = "dataset" if None in episodes else f"{len(episodes)} of {report.num_episodes} episodes"
         cells = [element("td", worst, class_=worst), element("td", where), element("td", CODES[code].meaning)]
         rows.append(element("tr", element("th", breakable(code), scope="row"), cells, element("td", CODES[code].fix)))
-    return element("section", element("h2", "What was found"), _table(("code", "", "where", "meaning", "what to do"), rows))
+    return element(
+        "section", element("h2", "What was found"), _table(("code", "", "where", "meaning", "what to do"), rows)
+    )
 
 
 def _findings(report: QualityReport) -> Iterator[Markup]:

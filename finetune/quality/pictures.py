@@ -59,15 +59,12 @@ def camera_lag(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]
     """Cameras whose pictures change before or after the arm moves."""
     for name in _cameras(tracks):
         curves = {track.index: curve for track in tracks if (curve := sight(track, name, limits)) is not None}
-        common = lag.estimate(list(curves.values()))
-        if common is not None and _is_late(common, tracks, limits):
-            yield Finding(code="camera_lag", severity="error", text=_lag_text(name, common, tracks))
-            continue
-        for index, curve in curves.items():
-            alone = lag.estimate([curve])
-            if alone is not None and _is_late(alone, tracks, limits):
-                shown = _lag_text(name, alone, tracks)
+        for index, found in lag.estimates(curves):
+            if _is_late(found, tracks, limits):
+                shown = _lag_text(name, found, tracks)
                 yield Finding(code="camera_lag", severity="error", episode=index, text=shown)
+                if index is None:
+                    break
 
 
 def sync(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:

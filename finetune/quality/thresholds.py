@@ -32,8 +32,8 @@ class Thresholds:
         lag_steps: A camera that is late by so much shows another step's scene: an error.
         lag_s: And at least so late [s]: a good camera takes 20 to 30 ms.
         lag_correlation: Of picture change and arm motion at the best lag; less is no evidence.
-        lag_score: The best lag is better than none by so many standard deviations: about one false alarm in 10,000
-            series, of which a dataset may have thousands.
+        lag_score: The best lag is better than none by so many standard deviations, by itself or against the other
+            episodes: fewer than one false alarm in 10,000 series, of which a dataset may have thousands.
         offset_early_steps: Measured motion so long before its action means that actions are written too late.
         offset_late_steps: Measured motion so long after its action; an arm that follows a target lags by about one.
         offset_late_s: And at least so long [s].
@@ -45,10 +45,10 @@ class Thresholds:
         gripper_correlation: Command and measured opening correlate below minus this: inverted.
         gripper_travel: Openings that vary by less say nothing about polarity.
         saturated_share: So many of the moving steps at the contract's limit were probably clipped.
-        outlier_spans: Actions so many spans (1 % to 99 % quantile) beyond the quantiles; a normal distribution reaches 0.2.
+        outlier_spans: Actions so many spans (1 % to 99 % quantile) beyond the quantiles; normal ones reach 0.2.
         jump_ratio: A measured step so many times the contract's longest is no motion.
         duplicate_m: Mean difference of two end-effector paths below which they are the same motion [m].
-        duplicate_levels: Mean grey difference of first and last pictures below which they show the same; codecs make 1 to 3.
+        duplicate_levels: Mean grey difference of first and last pictures that show the same; codecs make 1 to 3.
         rare_share: Instructions with fewer episodes than this share are rarely learnt.
     """
 
@@ -74,7 +74,7 @@ class Thresholds:
     lag_steps: float = 0.75
     lag_s: float = 0.03
     lag_correlation: float = 0.3
-    lag_score: float = 3.7
+    lag_score: float = 4.0
     offset_early_steps: float = 0.75
     offset_late_steps: float = 2.0
     offset_late_s: float = 0.25

@@ -1,4 +1,4 @@
-"""What the checks see of an episode: its numbers, measured motion, and of each picture how much it shows and changes."""
+"""What the checks see of an episode: its numbers, measured motion, and how much each picture shows and changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -18,7 +19,7 @@ from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.types import FloatArray, ImageArray
 
 WIDTH_PX = 96
-"""Pictures are compared at this width at most: noise averages out, and an arm that moves by a millimetre is still seen."""
+"""Pictures are compared at this width at most: noise averages out, and a motion of a millimetre is still seen."""
 SIGNATURE_PX = 12
 
 
@@ -140,7 +141,7 @@ def stretches(marked: NDArray[np.bool_], *, at_least: float = 1) -> list[tuple[i
 
 def _grey(picture: ImageArray, height_px: int, width_px: int) -> NDArray[np.float32]:
     small = images.resize(picture, height_px=height_px, width_px=width_px)
-    return np.asarray(small.mean(axis=2, dtype=np.float32))
+    return np.asarray(cv2.cvtColor(small.astype(np.float32), cv2.COLOR_RGB2GRAY))
 
 
 def _turns(quat_xyzw: FloatArray) -> FloatArray:
@@ -151,6 +152,8 @@ def _turns(quat_xyzw: FloatArray) -> FloatArray:
     return np.asarray((orientations[1:] * orientations[:-1].inv()).as_rotvec()).reshape(-1, 3)
 
 
-def _is_still(translation_m: FloatArray, rotation_rad: FloatArray, period_s: float, limits: Thresholds) -> NDArray[np.bool_]:
+def _is_still(
+    translation_m: FloatArray, rotation_rad: FloatArray, period_s: float, limits: Thresholds
+) -> NDArray[np.bool_]:
     slow = np.linalg.norm(translation_m, axis=1) < limits.still_speed_m_s * period_s
     return np.asarray(slow & (np.linalg.norm(rotation_rad, axis=1) < limits.still_turn_rad_s * period_s))

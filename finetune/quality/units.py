@@ -48,7 +48,8 @@ def actions(track: Track, limits: Thresholds) -> Iterator[Finding]:
         yield _suspect(track, f"{shown}, {turns:.3g} times what is measured: degrees for radians, or the reverse?")
     ways = _gain(track.actions[:-1, :3], track.translation_m, track, limits, least=limits.still_speed_m_s)
     if not 1.0 / limits.unit_gain < ways < limits.unit_gain:
-        yield _suspect(track, f"translations are {ways:.3g} times what is measured: millimetres for metres, or the reverse?")
+        shown = f"translations are {ways:.3g} times what is measured"
+        yield _suspect(track, f"{shown}: millimetres for metres, or the reverse?")
 
 
 def _gain(commanded: FloatArray, measured: FloatArray, track: Track, limits: Thresholds, *, least: float) -> float:
