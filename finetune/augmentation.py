@@ -55,9 +55,7 @@ class Augmentation:
         """Every picture stays as it is."""
         return self == Augmentation()
 
-    def apply(
-        self, pictures: Mapping[str, ImageArray], generator: np.random.Generator
-    ) -> dict[str, ImageArray]:
+    def apply(self, pictures: Mapping[str, ImageArray], generator: np.random.Generator) -> dict[str, ImageArray]:
         """`pictures` by camera name, all changed alike, with the same sizes; the given ones stay as they are.
 
         Always takes equally many numbers from `generator` for the same sizes and settings.

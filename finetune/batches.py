@@ -3,8 +3,8 @@
 A batch is one pass of the network, whatever its samples are: devices that share the parameters must all make the same
 passes. Rows are padded on the left to the longest one; `Mixture.batch` puts rows of like length beside each other.
 
-**What is trained** is each answer's ids and the end of its turn; of an action the seven ids and `<|eot_id|>`. Upstream's
-RLDS path trains the line break after the assistant's header (id 271), too. Here it is part of the prompt: the decoder
+**What is trained** is each answer's ids and the end of its turn; of an action the seven ids and `<|eot_id|>`. Upstream
+also trains the line break after the assistant's header (id 271) of actions. Here it is part of the prompt: the decoder
 never chooses it, and a network that has read the header knows it, so that it would only thin the mean by a ninth.
 """
 

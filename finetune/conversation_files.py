@@ -75,14 +75,18 @@ def record_of(document: object, *, line: int) -> Record:
     if not isinstance(images, list) or not all(isinstance(name, str) and _is_inside(name) for name in images):
         raise ConversationError(f"image: expected file names inside the folder of the pictures, got {listed!r}")
     if sum(turn.num_images for turn in turns) != len(images):
-        raise ConversationError(f"{sum(turn.num_images for turn in turns)} {IMAGE_PLACEHOLDER} for {len(images)} images")
+        raise ConversationError(
+            f"{sum(turn.num_images for turn in turns)} {IMAGE_PLACEHOLDER} for {len(images)} images"
+        )
     return Record(line, tuple(images), turns)
 
 
 def _turn(index: int, turn: object) -> Turn:
     role, value = (_ROLES.get(str(turn.get("from"))), turn.get("value")) if isinstance(turn, dict) else (None, None)
     if role is None or not isinstance(value, str):
-        raise ConversationError(f"turn {index}: expected 'from' of {sorted(_ROLES)} and a text 'value', got {turn!r:.80}")
+        raise ConversationError(
+            f"turn {index}: expected 'from' of {sorted(_ROLES)} and a text 'value', got {turn!r:.80}"
+        )
     text = value.replace(IMAGE_PLACEHOLDER, "").strip()
     if not text:
         raise ConversationError(f"turn {index}: expected words, got none")

@@ -148,7 +148,7 @@ class Mixture:
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """Places of each source in a round; the largest remainders are rounded up."""
     exact = ROUND * weights / weights.sum()
-    shares = np.floor(exact).astype(np.int64)
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     largest = np.argsort(shares - exact, kind="stable")[: ROUND - int(shares.sum())]
     shares[largest] += 1
     return shares

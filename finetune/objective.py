@@ -61,7 +61,9 @@ class Objective(nn.Module):
         self._first_id = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS).first_id
         device = network.embeddings.device
         # A network without memory gets a place later; this table keeps its contents.
-        self.register_buffer("wanted", _wanted(bin_sigma).to("cpu" if device.type == "meta" else device), persistent=False)
+        self.register_buffer(
+            "wanted", _wanted(bin_sigma).to("cpu" if device.type == "meta" else device), persistent=False
+        )
 
     def forward(self, batch: TrainingBatch) -> StepFigures:
         """Loss and figures of `batch`, which is moved to the network's device and precision."""
@@ -106,7 +108,9 @@ class Objective(nn.Module):
         parameters for each other's passes, in their order: the tower's comes first.
         """
         side = self.network.config.tower.stride
-        blank = torch.zeros(1, 3, side, side, device=self.network.embeddings.device, dtype=self.network.embeddings.dtype)
+        blank = torch.zeros(
+            1, 3, side, side, device=self.network.embeddings.device, dtype=self.network.embeddings.dtype
+        )
         return 0.0 * self.network.image_features(blank, torch.ones(1, 2, dtype=torch.int64)).float().sum()
 
 
@@ -116,7 +120,8 @@ def batch_loss(model: MagmaModel, samples: Sequence[Sample], *, bin_sigma: float
     Raises:
         InvalidInputError: as `collate`.
     """
-    return Objective(model.network, bin_sigma=bin_sigma)(collate(model.processor, samples))
+    figures: StepFigures = Objective(model.network, bin_sigma=bin_sigma)(collate(model.processor, samples))
+    return figures
 
 
 def _wanted(sigma: float) -> Tensor:

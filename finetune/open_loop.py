@@ -132,8 +132,10 @@ def open_loop_errors(
     mean, mean_of = _mean_action(policy.pipeline, np.concatenate(recorded))
     means = [np.tile(mean, (len(actions), 1)) for actions in recorded]
     draws = _draws(len(numbers), num_resamples, seed)
-    sums = {name: _Sums.of(recorded, guesses) for name, guesses in
-            (("policy", answered), ("mean", means), ("previous", previous))}
+    sums = {
+        name: _Sums.of(recorded, guesses)
+        for name, guesses in (("policy", answered), ("mean", means), ("previous", previous))
+    }
     scale = sums["mean"].mae(draws[:1])[0]
     if not scale.any():
         raise EpisodeError(f"{dataset.folder}: the recorded actions never change; nothing can be told from them")

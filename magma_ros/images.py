@@ -268,9 +268,7 @@ def recolour(
     return np.asarray(coloured, dtype=np.uint8)
 
 
-def roughen(
-    image: ImageArray, *, blur_px: float, noise_levels: float, generator: np.random.Generator
-) -> ImageArray:
+def roughen(image: ImageArray, *, blur_px: float, noise_levels: float, generator: np.random.Generator) -> ImageArray:
     """`image` through a Gaussian blur, then with noise of these standard deviations [px, levels]; 0 leaves it out.
 
     Raises:

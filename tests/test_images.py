@@ -13,9 +13,12 @@ from magma_ros.images import (
     MAX_SIDE_PX,
     bayer_to_rgb,
     check_image,
+    cut_and_shift,
     decode,
     orient,
+    recolour,
     resize,
+    roughen,
     to_8_bit,
     to_rgb,
     yuv_to_rgb,
@@ -255,3 +258,66 @@ def test_files_that_do_not_decode_are_refused(codec: str) -> None:
     start = data.index(b"\xff\xc4" if codec == "jpeg" else b"IDAT")
     with pytest.raises(InvalidInputError, match=codec):
         decode(data[: start + 4] + bytes(len(data) - start - 16) + data[-12:])
+
+
+def test_a_shifted_picture_moves_by_whole_pixels() -> None:
+    """Content goes 2 px right and 1 px up; the border's pixels fill what opens."""
+    original = picture(10, 12)
+    moved = cut_and_shift(original, kept_side=1.0, corner=(0.0, 0.0), shift_px=(2.0, -1.0))
+    np.testing.assert_array_equal(original[1:, :-2], moved[:-1, 2:])
+    np.testing.assert_array_equal(original[1:, :1], moved[:-1, 1:2])
+    np.testing.assert_array_equal(moved[-2], moved[-1])
+
+
+def test_a_cut_is_the_part_stretched_to_the_whole() -> None:
+    """The lower right quarter of a smooth picture, as `resize` stretches it, away from its rim."""
+    down, across = np.mgrid[0:40, 0:60]
+    smooth = np.stack([2 * across, 3 * down, across + down], axis=-1).astype(np.uint8)
+    cut = cut_and_shift(smooth, kept_side=0.5, corner=(1.0, 1.0), shift_px=(0.0, 0.0))
+    stretched = resize(smooth[20:, 30:], height_px=40, width_px=60)
+    assert smooth.shape == cut.shape
+    assert np.abs(cut.astype(int) - stretched)[2:-2, 2:-2].max() <= 1
+
+
+def test_colours_change_as_their_factors_say() -> None:
+    """Brightness scales, contrast 0 leaves the mean grey, saturation 0 each pixel's grey, half a turn the opposite."""
+    colours = np.array([[[200, 100, 50], [60, 120, 90]]], np.uint8)
+    weights = np.array([0.299, 0.587, 0.114])
+    np.testing.assert_array_equal(colours // 2, recolour(colours, 0.5, 1.0, 1.0, hue_turns=0.0))
+    mean = round(float((colours @ weights).mean()))
+    assert [mean] == np.unique(recolour(colours, 1.0, 0.0, 1.0, hue_turns=0.0)).tolist()
+    grey = recolour(colours, 1.0, 1.0, 0.0, hue_turns=0.0)
+    assert np.abs(grey - (colours @ weights)[..., None]).max() <= 1
+    opposite = recolour(colours, 1.0, 1.0, 1.0, hue_turns=0.5)
+    assert np.abs(opposite.astype(float) + colours - 2 * (colours @ weights)[..., None]).max() <= 1
+
+
+def test_greys_have_no_hue() -> None:
+    """Saturation and hue leave a grey picture as it is, to a level."""
+    grey = np.repeat(picture()[..., :1], 3, axis=-1)
+    assert np.abs(recolour(grey, 1.0, 1.0, 1.7, hue_turns=0.3).astype(int) - grey).max() <= 1
+
+
+def test_noise_has_the_asked_for_spread_and_no_drift() -> None:
+    """Over 30,000 numbers of mid grey: standard deviation 5 and mean 0, each to 2 %."""
+    grey = np.full((100, 100, 3), 128, np.uint8)
+    noisy = roughen(grey, blur_px=0.0, noise_levels=5.0, generator=np.random.default_rng(0)).astype(float) - 128
+    assert 5.0 == pytest.approx(noisy.std(), rel=0.02)
+    assert 0.0 == pytest.approx(noisy.mean(), abs=0.1)
+
+
+def test_a_blur_spreads_a_line_as_a_gaussian() -> None:
+    """A white column keeps its sum and gets the asked for standard deviation of 1.5 px, to 5 %."""
+    line = np.zeros((31, 31, 3), np.uint8)
+    line[:, 15] = 255
+    spread = roughen(line, blur_px=1.5, noise_levels=0.0, generator=np.random.default_rng(0))[15, :, 0].astype(float)
+    assert 255 == pytest.approx(spread.sum(), abs=5)
+    assert 1.5 == pytest.approx(np.sqrt((np.arange(31) - 15) ** 2 @ spread / spread.sum()), rel=0.05)
+
+
+def test_changes_of_nothing_give_the_very_same_picture() -> None:
+    """No copy is made where no pixel would differ."""
+    original = picture()
+    assert original is cut_and_shift(original, kept_side=1.0, corner=(0.3, 0.9), shift_px=(0.0, 0.0))
+    assert original is recolour(original, 1.0, 1.0, 1.0, hue_turns=0.0)
+    assert original is roughen(original, blur_px=0.0, noise_levels=0.0, generator=np.random.default_rng(0))

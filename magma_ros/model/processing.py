@@ -140,9 +140,7 @@ class MagmaProcessor:
         features = self.image_config.base_img_size // self._config.tower.stride
         return features * rows * (features * columns + 1)
 
-    def __call__(
-        self, inputs: Sequence[ModelInput], *, answers: Sequence[Sequence[int]] | None = None
-    ) -> ModelBatch:
+    def __call__(self, inputs: Sequence[ModelInput], *, answers: Sequence[Sequence[int]] | None = None) -> ModelBatch:
         """One batch, shorter rows padded on the left.
 
         Args:

@@ -98,11 +98,11 @@ def test_little_memory_changes_the_order_and_no_sample(episodes_folder: Path, pi
 
 def test_interventions_alone_are_samples_on_request(tmp_path: Path, pipeline: Pipeline) -> None:
     """Steps 2 and 4, in which a person acted, and no others; none at all is an error."""
-    writer = EpisodeWriter(tmp_path, contract=CONTRACT, source={})
     acted = np.isin(np.arange(6), [2, 4])
     episode = replace(invented_episode(5), interventions=acted)
-    writer.append(episode)
-    writer.append(invented_episode(6))
+    with EpisodeWriter(tmp_path, contract=CONTRACT, source={}) as writer:
+        writer.append(episode)
+        writer.append(invented_episode(6))
     source = source_of(pipeline, tmp_path, only_interventions=True)
     assert 2 == len(source)
     wanted = pipeline.encode_target(episode.action(4, frame="base_link"))
@@ -132,7 +132,8 @@ def test_statistics_are_those_of_the_chosen_numbers(episodes_folder: Path) -> No
 def test_episodes_of_another_motion_are_refused(tmp_path: Path, pipeline: Pipeline) -> None:
     """Data recorded at another rate neither trains this pipeline nor gives it statistics."""
     other = replace(CONTRACT, control_rate_hz=20.0)
-    EpisodeWriter(tmp_path, contract=other, source={}).append(invented_episode(0))
+    with EpisodeWriter(tmp_path, contract=other, source={}) as writer:
+        writer.append(invented_episode(0))
     with pytest.raises(ContractError, match=r"control_rate_hz: 5\.0 here, 20\.0 there"):
         source_of(pipeline, tmp_path)
     with pytest.raises(ContractError, match=r"control_rate_hz: 5\.0 here, 20\.0 there"):
@@ -141,7 +142,7 @@ def test_episodes_of_another_motion_are_refused(tmp_path: Path, pipeline: Pipeli
 
 def test_no_data_is_an_error(tmp_path: Path) -> None:
     """Neither no folder nor a folder without episodes starts a training."""
-    EpisodeWriter(tmp_path, contract=CONTRACT, source={})
+    EpisodeWriter(tmp_path, contract=CONTRACT, source={}).close()
     for chosen in ([], [ChosenEpisodes(tmp_path)]):
         with pytest.raises(EpisodeError, match="at least one episode"):
             fit_norm_stats(chosen, CONTRACT)

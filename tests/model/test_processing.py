@@ -135,6 +135,22 @@ def test_shorter_rows_are_padded_on_the_left(processor: MagmaProcessor) -> None:
     assert torch.equal(alone.position_ids()[0], batch.position_ids()[0, num_padding:])
 
 
+def test_answers_are_written_behind_their_prompts(processor: MagmaProcessor) -> None:
+    """Rows are padded prompt and answer; with answers of one length the batch is `followed_by` them."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    other = prompts.robot_action_prompt("stack the green block on the yellow block", use_image_start_end=True)
+    inputs = [ModelInput((image,), PROMPT), ModelInput((image,), other)]
+    even = processor(inputs, answers=[[4, 5], [6, 7]])
+    followed = processor(inputs).followed_by(torch.tensor([[4, 5], [6, 7]]))
+    assert torch.equal(followed.ids, even.ids)
+    assert torch.equal(followed.attention_mask, even.attention_mask)
+    assert torch.equal(followed.pixels, even.pixels)
+    uneven = processor(inputs, answers=[[4] * 90, []])
+    for row, answer in enumerate(([4] * 90, [])):
+        alone = processor(inputs[row : row + 1]).ids[0].tolist()
+        assert [*alone, *answer] == uneven.ids[row][uneven.attention_mask[row].bool()].tolist()
+
+
 def test_a_prompt_without_a_place_for_its_picture_is_refused(processor: MagmaProcessor) -> None:
     """One picture and no placeholder, or the reverse, is an error that counts both."""
     image = np.zeros((64, 64, 3), np.uint8)
