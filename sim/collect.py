@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
+from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter, holds_episodes
 from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.policy import Policy
 from magma_ros.sim.attempts import Attempt, AttemptLog, CollectReport, num_failures_in_a_row
@@ -173,10 +173,13 @@ def collect(
     source = _source(output_dir, suite, goals, config, first_seed=first_seed)
     started_s = perf_counter()
     with closing(config.make_env(suite, goals[0], render=False)) as env:
-        writer = EpisodeWriter(output_dir, contract=env.contract, source=source)
-    log = AttemptLog(output_dir, num_episodes=len(writer))
-    num_frames = 0
-    with closing(InOrder(partial(Collector, suite, config), workers=workers)) as makers:
+        contract = env.contract
+    with (
+        EpisodeWriter(output_dir, contract=contract, source=source) as writer,
+        closing(InOrder(partial(Collector, suite, config), workers=workers)) as makers,
+    ):
+        log = AttemptLog(output_dir, num_episodes=len(writer))
+        num_frames = 0
         for goal in goals:
             made = _attempts(makers, log, goal, num_episodes=num_episodes, first_seed=first_seed, config=config)
             for attempt, episode in made:
@@ -256,7 +259,7 @@ def _source(
         for task in tasks
     }
     asked = json.loads(json.dumps(asked))
-    if not (folder / "dataset.json").exists():
+    if not holds_episodes(folder):
         return {**settings, "tasks": asked}
     present = EpisodeDataset(folder).source
     known = present.get("tasks", {})

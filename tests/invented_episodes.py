@@ -37,7 +37,7 @@ def invented_episode(seed: int, *, num_steps: int = 6) -> Episode:
 def episodes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve invented episodes of six steps."""
     folder = tmp_path_factory.mktemp("episodes")
-    writer = EpisodeWriter(folder, contract=CONTRACT, source={"env": "invented"})
-    for seed in range(12):
-        writer.append(invented_episode(seed))
+    with EpisodeWriter(folder, contract=CONTRACT, source={"env": "invented"}) as writer:
+        for seed in range(12):
+            writer.append(invented_episode(seed))
     return folder

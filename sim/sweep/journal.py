@@ -6,9 +6,7 @@ trial counts; only its last line can be torn, and then that trial is run again.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from magma_ros.errors import SweepError
+from magma_ros.folder_lock import LOCK_NAME, alone_in
 from magma_ros.json_files import read_object
 from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.sweep.plan import SweepSpec, Trial, TrialRecord
+from magma_ros.whole_files import PARTIAL, replacing
 
 FORMAT = 1
 SPEC_NAME, TRIALS_NAME = "sweep.json", "trials.jsonl"
-_UNFINISHED, _LOCK_NAME = ".unfinished", ".lock"
-_BEFORE_THE_FIRST_BYTE = {f"{SPEC_NAME}{_UNFINISHED}", _LOCK_NAME}
+_BEFORE_THE_FIRST_BYTE = {f"{SPEC_NAME}{PARTIAL}", LOCK_NAME}
 _BESIDE_THE_RESULT = ("wall_s", "worker", "started_at", "num_passes")
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def open_journal(
         return
     require_usable(folder, resume=resume)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone_in(folder):
+    with alone_in(folder, error=SweepError):
         require_usable(folder, resume=resume)  # again, now that nobody else can begin one
         _begin(folder, spec)
         lines = _whole_lines(folder)
@@ -142,22 +139,6 @@ def read_spec(folder: Path) -> SweepSpec:
     return SweepSpec(**document)
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a lock that goes with the process, however it ends."""
-    descriptor = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)  # not the folder: NFS locks files alone
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SweepError(f"{folder}: expected to be alone, another process is writing to this sweep") from error
-        except OSError as error:
-            _logger.warning("%s: this file system has no locks (%s); let no other process write there", folder, error)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _begin(folder: Path, spec: SweepSpec) -> None:
     """Write `sweep.json`, or make sure that the one that is there asks for the same."""
     if (folder / SPEC_NAME).exists():
@@ -191,18 +172,8 @@ def _short(value: Any) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace the whole file or nothing, whenever the power goes."""
-    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def _in_order(spec: SweepSpec, trials: Mapping[Trial, TrialRecord]) -> SweepRecord:

@@ -28,6 +28,8 @@ NP_ROOMS = (
     "magma_ros.normalization",
     "magma_ros.action_tokens",
     "magma_ros.shared_files",
+    "magma_ros.whole_files",
+    "magma_ros.folder_lock",
     "magma_ros.sources",
     "magma_ros.embodiments",
     "magma_ros.pipeline",

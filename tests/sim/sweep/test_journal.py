@@ -60,7 +60,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 
 def test_a_sweep_that_died_before_its_first_byte_can_be_begun_again(tmp_path):
     """A half-written specification is no sweep."""
-    (tmp_path / "sweep.json.unfinished").write_text('{"format"')
+    (tmp_path / "sweep.json.partial").write_text('{"format"')
     (tmp_path / ".lock").touch()
     with open_journal(tmp_path, toys.spec(), resume=True) as journal:
         assert journal.record.trials == ()
@@ -142,7 +142,7 @@ def test_two_sweeps_do_not_share_a_folder(tmp_path):
     """While one is running, a second one is refused; afterwards it may go on."""
     with (
         open_journal(tmp_path, toys.spec()),
-        pytest.raises(SweepError, match="another process"),
+        pytest.raises(SweepError, match="expected to be alone"),
         open_journal(tmp_path, toys.spec(), resume=True),
     ):
         pass
