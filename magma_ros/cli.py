@@ -39,6 +39,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "data check": Command(
             "magma_ros.finetune.quality.command:check_data", "say what would spoil a policy in recorded demonstrations"
         ),
+        "data export": Command("magma_ros.finetune.exporters.command:export_data", "write a dataset in another format"),
+        "data import": Command(
+            "magma_ros.finetune.importers.command:import_data",
+            "bring recordings and others' demonstrations into a dataset",
+        ),
         "doctor": Command("magma_ros.doctor.command:examine", "say what is wrong with this machine, arm and graph"),
         "eval": Command("magma_ros.sim.sweep.command:evaluate_policy", "measure a policy's success rate in simulation"),
         "faults": Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ class BagReader:
 
     Attributes:
         topics: Absolute names in the bag.
+        notes: What the bag says about itself, the `custom_data` of its metadata; a file by itself says nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +43,7 @@ class BagReader:
         self._path = path
         with self._open() as bag:
             self.topics = frozenset(connection.topic for connection in bag.connections)
+            self.notes: dict[str, str] = dict(bag.storage.metadata.custom or {})
 
     def read(self, wanted: Mapping[str, Any]) -> Iterator[Recorded]:
         """Every message of the topics `wanted` (absolute name → message class), the first received first.
@@ -48,7 +51,7 @@ class BagReader:
         Raises:
             RecordingError: a topic has another type, or another version of it than is installed; or damaged data.
         """
-        hashes = {name: _installed_hash(message) for name, message in wanted.items() if name in self.topics}
+        hashes = {name: _installed_hash(type_name(message)) for name, message in wanted.items() if name in self.topics}
         with self._open() as bag:
             connections = [connection for connection in bag.connections if connection.topic in wanted]
             for connection in connections:
@@ -65,6 +68,11 @@ class BagReader:
             raise RecordingError(f"{self._path}: expected a rosbag2 folder or MCAP file: {error}") from error
 
 
+def absolute_name(name: str, namespace: str) -> str:
+    """A topic as it is called in a bag of an arm in `namespace`; a name with a leading slash is kept."""
+    return name if name.startswith("/") else "/".join(["", *filter(None, namespace.split("/")), name])
+
+
 def _message(connection: Connection, data: bytes, wanted: Mapping[str, Any]) -> Any:
     try:
         return deserialize_message(data, wanted[connection.topic])
@@ -72,8 +80,10 @@ def _message(connection: Connection, data: bytes, wanted: Mapping[str, Any]) -> 
         raise RecordingError(f"{connection.topic}: expected a {connection.msgtype}: {error}") from error
 
 
-def _installed_hash(message: Any) -> str:
-    return bag_types([type_name(message)]).hash_rihs01(type_name(message))
+@cache
+def _installed_hash(name: str) -> str:
+    """Of a type `pkg/msg/Type`, kept: every definition in it is parsed for it."""
+    return bag_types([name]).hash_rihs01(name)
 
 
 def _require_same_type(connection: Connection, message: Any, installed_hash: str) -> None:

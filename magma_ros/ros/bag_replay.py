@@ -29,10 +29,9 @@ from magma_ros.msg import EndEffectorDelta, PolicyStatus
 from magma_ros.policies import open_policy
 from magma_ros.prompts import clean_instruction
 from magma_ros.ros import interface
-from magma_ros.ros.bag_reader import BagReader
-from magma_ros.ros.camera_topics import TRANSPORTS, camera_topics
+from magma_ros.ros.bag_reader import BagReader, absolute_name
+from magma_ros.ros.camera_topics import recorded_cameras
 from magma_ros.ros.conversions import action_from_message, time_message
-from magma_ros.ros.interface import Topic
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import LoadPolicy, Setup, build
 from magma_ros.types import Action, Observation, SafeAction, Stop
@@ -61,7 +60,7 @@ class ReplaySettings:
 
     def absolute(self, name: str) -> str:
         """The topic `name` as it is called in the bag."""
-        return name if name.startswith("/") else "/".join(["", *filter(None, self.namespace.split("/")), name])
+        return absolute_name(name, self.namespace)
 
     def parameters(self, checkpoint: str, options: LoadOptions) -> dict[str, Any]:
         """Every parameter of the policy node: ours, and the defaults of the others."""
@@ -117,7 +116,7 @@ def replay(
         RecordingError: the bag has no pictures, no instruction, or messages of another type.
         MagmaRosError: the policy cannot be opened, or does not fit the arm.
     """
-    cameras = _cameras_in(bag, arm, settings)
+    cameras = recorded_cameras(bag.topics, arm, camera_topic=settings.camera_topic, absolute=settings.absolute)
     actions, status = settings.absolute(interface.POLICY_ACTION.name), settings.absolute(interface.STATUS.name)
     if not settings.instruction and not any(r.message.instruction for r in bag.read({status: PolicyStatus})):
         raise RecordingError(f"instruction: expected one in {status} of the bag or as an option, found none")
@@ -210,18 +209,6 @@ def _difference(ours: Line, recorded: Line) -> dict[str, float]:
     """Lengths of the differences, by the action's fields."""
     names = ("translation_m", "rotation_vector_rad", "gripper_opening")
     return {n: float(np.linalg.norm(np.atleast_1d(np.subtract(ours[n], recorded[n])))) for n in names}
-
-
-def _cameras_in(bag: BagReader, arm: Arm, settings: ReplaySettings) -> dict[str, tuple[str, Topic]]:
-    """The arm's cameras by absolute topic, in the transport that was recorded, raw before compressed."""
-    tried = []
-    for transport in TRANSPORTS:
-        topics = camera_topics(arm, camera_topic=settings.camera_topic, image_transport=transport)
-        found = {settings.absolute(topic.name): (camera, topic) for camera, topic in topics.items()}
-        if set(found) <= bag.topics:
-            return found
-        tried += sorted(found)
-    raise RecordingError(f"cameras: expected {' or '.join(tried)} in the bag, which has {sorted(bag.topics)}")
 
 
 def _open(output: Path) -> TextIO:

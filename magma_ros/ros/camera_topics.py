@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from sensor_msgs.msg import CompressedImage
 
 from magma_ros.arm import Arm
-from magma_ros.errors import ArmConfigError
+from magma_ros.errors import ArmConfigError, RecordingError
 from magma_ros.ros.interface import CAMERA, Topic
 
 TRANSPORTS = ("raw", "compressed")
@@ -33,3 +34,27 @@ def camera_topics(arm: Arm, *, camera_topic: str, image_transport: str) -> dict[
     if image_transport == "raw":
         return topics
     return {n: replace(t, name=f"{t.name}/compressed", message=CompressedImage) for n, t in topics.items()}
+
+
+def recorded_cameras(
+    recorded: Collection[str], arm: Arm, *, camera_topic: str, absolute: Callable[[str], str]
+) -> dict[str, tuple[str, Topic]]:
+    """The arm's cameras by absolute topic, each with its name; where both transports were recorded, raw.
+
+    Args:
+        recorded: Absolute names in the recording.
+        arm: Names cameras and topics.
+        camera_topic: Instead of the only camera's topic; empty for the arm's own.
+        absolute: Gives the name of a topic in the recording.
+
+    Raises:
+        RecordingError: not all of them were recorded.
+    """
+    tried = []
+    for transport in TRANSPORTS:
+        topics = camera_topics(arm, camera_topic=camera_topic, image_transport=transport)
+        found = {absolute(topic.name): (camera, topic) for camera, topic in topics.items()}
+        if set(found) <= set(recorded):
+            return found
+        tried += sorted(found)
+    raise RecordingError(f"cameras: expected {' or '.join(tried)} in the bag, which has {sorted(recorded)}")

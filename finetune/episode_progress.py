@@ -1,0 +1,19 @@
+"""A bar on stderr while episodes are read or written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def episode_progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Gives what is told how many of `total` episodes are done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
+        bar = progress.add_task("episodes", total=total)
+        yield lambda done: progress.update(bar, completed=done)

@@ -1,0 +1,45 @@
+"""What `magma-ros data export` does: a dataset of ours in, files of another format out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from magma_ros import arms
+from magma_ros.episodes import EpisodeDataset
+from magma_ros.finetune.episode_progress import episode_progress
+from magma_ros.finetune.exporters.lerobot_v21 import export_v21
+from magma_ros.finetune.exporters.libero_hdf5 import export_hdf5
+
+Format = Literal["mcap", "hdf5", "lerobot-v2.1"]
+
+
+def export_data(
+    form: tyro.conf.Positional[Format], folder: tyro.conf.Positional[Path], *, output: Path, arm: str = "sim"
+) -> None:
+    """Write a dataset in another format; LeRobot v3.0 is the dataset itself.
+
+    Args:
+        form: rosbag2 MCAP (a bag an episode), HDF5 in LIBERO's layout (a file an instruction), LeRobot v2.1.
+        folder: The dataset.
+        output: Folder that gets the files.
+        arm: MCAP: name or file of the arm whose topics are written.
+    """
+    dataset = EpisodeDataset(folder)
+    with episode_progress(len(dataset)) as tell:
+        summary = _export(form, dataset, output, arm, tell)
+    print(f"{len(dataset)} episodes, {summary}, in {output}", flush=True)
+
+
+def _export(form: Format, dataset: EpisodeDataset, output: Path, arm: str, tell: Callable[[int], None]) -> str:
+    if form == "hdf5":
+        report = export_hdf5(dataset, output, on_episode=tell)
+        return f"{len(report.files)} files, {report.num_beyond} steps beyond what LIBERO's controller does"
+    if form == "lerobot-v2.1":
+        return f"{export_v21(dataset.folder, output, on_episode=tell)} steps"
+    from magma_ros.finetune.exporters.bag import export_bags  # noqa: PLC0415 - ROS need not be installed
+
+    return f"{len(export_bags(dataset, output, arms.load(arm), on_episode=tell))} bags"
