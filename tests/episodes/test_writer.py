@@ -84,7 +84,7 @@ def test_killed_at_every_step_of_an_append(tmp_path: Path, pictures: Pictures, a
 def test_killed_at_any_moment(tmp_path: Path, pictures: Pictures, processes) -> None:
     """Killed again and again at random, nothing that was promised is lost, and the next writer goes on."""
     draw, folder = np.random.default_rng(7), tmp_path / "killed"
-    for _ in range(6):
+    for _ in range(4):
         listening, speaking = processes.Pipe(duplex=False)
         child = processes.Process(target=append_until_killed, args=(folder, pictures, speaking))
         child.start()
@@ -107,7 +107,7 @@ def test_killed_at_any_moment(tmp_path: Path, pictures: Pictures, processes) -> 
 @pytest.mark.parametrize("pictures", ["png", "video"])
 def test_an_append_leaves_full_files_alone(tmp_path: Path, pictures: Pictures, monkeypatch) -> None:
     """Only the last files are written anew: an append costs what its episode and one small file cost."""
-    monkeypatch.setattr(frames, "_MAX_BYTES", 25_000 if pictures == "png" else 6_000)
+    monkeypatch.setattr(frames, "_MAX_BYTES", 16_000 if pictures == "png" else 6_000)
     monkeypatch.setattr(frames, "ROWS_PER_FILE", 4)
     most = 0
     with EpisodeWriter(tmp_path, contract=CONTRACT, source={}, pictures=pictures) as writer:
@@ -129,21 +129,21 @@ def test_an_append_leaves_full_files_alone(tmp_path: Path, pictures: Pictures, m
 
 
 def test_memory_does_not_grow_with_the_dataset(tmp_path: Path, monkeypatch) -> None:
-    """After the first files are full, forty more episodes need no more of Arrow's memory at any moment."""
-    monkeypatch.setattr(frames, "ROWS_PER_FILE", 5)
+    """After the first files are full, twenty more episodes need no more of Arrow's memory at any moment."""
+    monkeypatch.setattr(frames, "ROWS_PER_FILE", 4)
     usual = pa.default_memory_pool()
     pool = pa.proxy_memory_pool(usual)
     pa.set_memory_pool(pool)
     try:
         with EpisodeWriter(tmp_path, contract=CONTRACT, source={}) as writer:
             peaks = []
-            for number in range(50):
+            for number in range(28):
                 writer.append(make_episode(4, seed=number))
                 peaks.append(pool.max_memory())
     finally:
         pa.set_memory_pool(usual)
-    assert 0 < peaks[9]
-    assert peaks[-1] <= 1.1 * peaks[9]
+    assert 0 < peaks[7]
+    assert peaks[-1] <= 1.1 * peaks[7]
 
 
 def test_a_failed_append_leaves_the_writer_usable(tmp_path: Path, monkeypatch) -> None:
