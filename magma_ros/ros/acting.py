@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 
 from rclpy.lifecycle import LifecycleNode
@@ -25,11 +27,27 @@ from magma_ros.ros.status import StatusReporter
 from magma_ros.types import Observation, SafeAction, Stop, StopReason
 
 
+@dataclass(frozen=True, slots=True)
+class ActingPolicy:
+    """A policy with the thread that asks it; both live on while another one acts."""
+
+    setup: Setup
+    worker: InferenceWorker
+
+    def close(self) -> bool:
+        """End the thread and close the policy; False when the inference under way did not end."""
+        has_ended = self.worker.close()
+        self.setup.policy.close()
+        return has_ended
+
+
 class Acting:
     """A picture starts a tick, its answer ends it; silence of camera or policy brings the arm to rest.
 
     Attributes:
         instructions: The assignment under way, and who may change it.
+        paused: Why the arm rests whatever the policy answers; empty when it does not.
+        on_step: Told of each step and of the answer that it follows from, if there is one.
     """
 
     def __init__(
@@ -48,30 +66,55 @@ class Acting:
         self._answered = node.create_guard_condition(self._take_answers)
         self._answers: SimpleQueue[tuple[Answer, SafeAction | Stop, EndEffectorDelta | None]] = SimpleQueue()
         self.instructions = InstructionServer(node, refusal=refusal, now_s=self._now_s, on_change=self._on_assignment)
+        self.paused = ""
+        self.on_step: Callable[[SafeAction | Stop, Answer | None], None] | None = None
         self._setup: Setup | None = None
         self._worker: InferenceWorker | None = None
         self._last_step_s = self._seen_s = self._held_s = 0.0
         self._asked_s: float | None = None  # capture time of the first picture that is not answered yet
+        self._waits = False
 
     @property
     def is_loaded(self) -> bool:
         """Whether there is a policy to act with."""
         return self._setup is not None
 
+    @property
+    def setup(self) -> Setup:
+        """What acts; there is something."""
+        assert self._setup is not None
+        return self._setup
+
     def load(self, setup: Setup, *, max_consecutive_stops: int) -> None:
         """Act with `setup` from now on; so many held steps in a row end a goal."""
-        self._setup = setup
+        self._setup, self._worker = setup, self.start(setup).worker
         self.instructions.max_consecutive_stops = max_consecutive_stops
-        self._worker = InferenceWorker(
-            setup.controller, now_s=self._now_s, on_answer=self._on_answer, log_error=self._logger.error
-        )
+
+    def start(self, setup: Setup) -> ActingPolicy:
+        """`setup` and a thread that waits for pictures; it acts once it is exchanged for what acts now."""
+        answered = partial(self._on_answer, setup)
+        worker = InferenceWorker(setup.controller, now_s=self._now_s, on_answer=answered, log_error=self._logger.error)
+        return ActingPolicy(setup, worker)
+
+    def exchange(self, arriving: ActingPolicy) -> ActingPolicy:
+        """Act with `arriving` from the next picture on, and give back what acted; the caller has paused the arm.
+
+        No answer of the one that leaves goes out any more, and the one that arrives remembers nothing.
+        """
+        assert self.paused
+        assert self._worker is not None
+        leaving = ActingPolicy(self.setup, self._worker)
+        with self._status.lock:
+            self._setup, self._worker = arriving.setup, arriving.worker
+        self._asked_s = None
+        arriving.setup.pacer.reset()
+        self.instructions.renew()
+        return leaving
 
     def release(self) -> None:
         """End the worker and close the policy, if there is one."""
-        if self._worker is not None and not self._worker.close():
+        if self._worker is not None and not ActingPolicy(self.setup, self._worker).close():
             self._logger.error("the inference under way did not end")
-        if self._setup is not None:
-            self._setup.policy.close()
         self._setup = self._worker = None
 
     def see(self, camera: str, message: Image | CompressedImage) -> None:
@@ -79,14 +122,14 @@ class Acting:
         received_s = time.perf_counter()
         self._take_answers()  # the step that they end may have been the assignment's last one
         assignment, setup = self.instructions.current, self._setup
-        if assignment is None or setup is None or self._worker is None:
+        if assignment is None or setup is None or self._worker is None or self._waits:
             return
         self._diagnostics.rate(camera).tick(self._now_s())
         seen = setup.observer.observe(camera, message, instruction=assignment.instruction)
         if isinstance(seen, Observation):
             self._seen_s = min(seen.stamp_s, self._now_s())
             self._diagnostics.stage("capture to callback").add(self._now_s() - seen.stamp_s)
-            if setup.pacer.is_due(seen.stamp_s):
+            if not self.paused and setup.pacer.is_due(seen.stamp_s):
                 stamp = conversions.time_message(seen.stamp_s)
                 self._worker.submit(Job(seen, stamp, assignment.epoch, received_s))
                 self._asked_s = self._seen_s if self._asked_s is None else self._asked_s
@@ -98,7 +141,10 @@ class Acting:
     def watch(self) -> None:
         """Look for what did not happen; called often."""
         self.instructions.check_deadline()
-        if self.instructions.current is None or self._setup is None:
+        if self.instructions.current is None or self._setup is None or self._waits:
+            return
+        if self.paused:
+            self._hold(Stop(StopReason.SWAPPING, self.paused))
             return
         unseen_s = self._now_s() - self._seen_s
         unanswered_s = 0.0 if self._asked_s is None else self._now_s() - self._asked_s
@@ -107,10 +153,18 @@ class Acting:
         elif unanswered_s > self._setup.max_observation_age_s:
             self._hold(Stop(StopReason.POLICY_FAILED, f"a picture of {unanswered_s:.2f} s ago is not answered"))
 
-    def _on_answer(self, answer: Answer) -> None:
-        """On the inference's thread: a motion goes out, and the executor is told what became of the answer."""
-        setup = self._setup
-        if setup is None:
+    def wait_for_person(self, *, person_acts: bool) -> None:
+        """While a person has the arm nothing is inferred, and nothing from before is acted on afterwards."""
+        if person_acts == self._waits:
+            return
+        self._waits = person_acts
+        self._last_step_s = self._seen_s = self._now_s()
+        self._asked_s = None
+        self.instructions.renew()
+
+    def _on_answer(self, setup: Setup, answer: Answer) -> None:
+        """On the thread of `setup`: a motion goes out, and the executor is told what became of the answer."""
+        if setup is not self._setup:
             return
         decision = answer.if_fresh(age_s=self._age_s(answer), max_age_s=setup.max_observation_age_s)
         action = None
@@ -118,13 +172,13 @@ class Acting:
             action = conversions.action_message(decision.action, stamp=answer.job.stamp)
             with self._status.lock:
                 assignment = self.instructions.current  # the executor may end it meanwhile, and says so after us
-                if assignment is None or self._unwanted(answer, assignment):
+                if assignment is None or setup is not self._setup or self._unwanted(answer, assignment):
                     action = None
                 else:
                     self._status.answered(answer, observation_age_s=self._age_s(answer))
                     self._status.stepped(assignment, decision)  # before the action: an earlier hold must not end it
+                    self._measure(answer)  # publishing gives Python's lock away, and its return may wait for it
                     self._actions.publish(action)
-                    self._measure(answer)
         self._answers.put((answer, decision, action))
         self._answered.trigger()
 
@@ -142,6 +196,8 @@ class Acting:
         """Why nothing may follow from an answer any more; empty where it may."""
         if assignment is None or assignment.epoch != answer.job.epoch:
             return "of an ended assignment"
+        if self.paused:
+            return "while policies change places"
         return "to a picture from before the hold" if answer.job.received_s < self._held_s else ""
 
     def _step(
@@ -159,6 +215,8 @@ class Acting:
         if answer is not None and answer.chunk is not None:
             contract = self._setup.contract
             self._chunks.publish(conversions.chunk_message(answer.chunk, contract=contract, stamp=answer.job.stamp))
+        if self.on_step is not None:
+            self.on_step(decision, answer)
         self.instructions.record(decision, command=action, inference_s=answer.inference_s if answer else 0.0)
 
     def _measure(self, answer: Answer) -> None:

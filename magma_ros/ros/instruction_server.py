@@ -105,6 +105,12 @@ class InstructionServer:
             goal.done.set_result(ending)
         self._on_change(ending)
 
+    def renew(self) -> None:
+        """Go on with the assignment under way, if any, as if it had begun now: answers from before are not its own."""
+        if self.current is not None:
+            self._num_begun += 1
+            self.current.epoch = self._num_begun
+
     def destroy(self) -> None:
         """Withdraw the action; the service goes with the node."""
         self._actions.destroy()

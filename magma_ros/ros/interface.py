@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle.node import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool, String
+from sensor_msgs.msg import Image, JointState, Joy
+from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus
-from magma_ros.srv import ResetWorld, SetInstruction
+from magma_ros.srv import EndEpisode, ResetWorld, SetInstruction, StartEpisode, SwapPolicy
 
 ParameterValue = bool | int | float | str
 
@@ -140,10 +140,22 @@ INSTRUCTION = Topic("instruction", String, COMMAND, COMMAND, "as the service set
 POLICY_ACTION = Topic(
     "policy_action", EndEffectorDelta, COMMAND, COMMAND, "what the policy wants in the next control step; no command"
 )
+TAKEN_ACTION = Topic(
+    "taken_action",
+    EndEffectorDelta,
+    COMMAND,
+    COMMAND,
+    "an action that passed every check, as limited, whoever wanted it; no command",
+)
 ACTION_CONTRACT = Topic("action_contract", String, LATCHED, LATCHED, "what the policy's numbers mean, as JSON")
 MOTION_STATUS = Topic("motion_status", MotionStatus, LATCHED, LATCHED, "what is commanded, and why the arm holds")
 SETPOINT = Topic("setpoint", PoseStamped, STATE, SENSOR, "where the end effector is told to be now, in the base frame")
 EMERGENCY_STOP = Topic("emergency_stop", Bool, COMMAND, COMMAND, "true halts the arm; false does nothing")
+TELEOP_TWIST = Topic("teleop_twist", TwistStamped, COMMAND, SENSOR, "how fast a person wants the end effector to move")
+TELEOP_GRIPPER = Topic(
+    "teleop_gripper", Float64, COMMAND, COMMAND, "the opening that a person wants, once for each wish"
+)
+JOY = Topic("joy", Joy, SENSOR, SENSOR, "axes and buttons of the joystick, as joy_node says them")
 ANNOTATED = Topic("annotated/image_raw", Image, SENSOR, SENSOR, "the picture with what is done about it, for people")
 PLANNED_MOTION = Topic("planned_motion", MarkerArray, STATE, SENSOR, "the action and the setpoint, for RViz")
 DIAGNOSTICS = Topic(
@@ -159,16 +171,26 @@ RESET_WORLD = Service("reset_world", ResetWorld, "put the simulated world into t
 HALT = Service("emergency_stop", Trigger, "halt the arm until reset_halt")
 RESET_HALT = Service("reset_halt", Trigger, "let the arm move again after a halt; refused while its cause is there")
 EXECUTE = Service("execute_instruction", ExecuteInstruction, "follow an instruction for a bounded number of steps")
+SWAP_POLICY = Service("swap_policy", SwapPolicy, "act with another checkpoint, or with the one before")
+START_EPISODE = Service("start_episode", StartEpisode, "record the next episode into a bag of its own")
+END_EPISODE = Service(
+    "end_episode", EndEpisode, "close the bag of the episode under way with its outcome, or delete it"
+)
 
 POLICY_TOPICS = (INSTRUCTION, POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS)
 """Beside the cameras and the measured state, whose topics the arm's file names."""
-MOTION_TOPICS = (POLICY_ACTION, ACTION_CONTRACT, STATUS, MOTION_STATUS, SETPOINT, EMERGENCY_STOP, DIAGNOSTICS)
+MOTION_TOPICS = (
+    *(POLICY_ACTION, ACTION_CONTRACT, STATUS, TELEOP_TWIST, TELEOP_GRIPPER, EMERGENCY_STOP),
+    *(MOTION_STATUS, SETPOINT, TAKEN_ACTION, DIAGNOSTICS),
+)
 """Beside the measured state and the command, whose topics the arm's file names."""
 ARM_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, TASK_SUCCESS, VIEWER)
 VIEW_TOPICS = (POLICY_ACTION, STATUS, MOTION_STATUS, SETPOINT, ANNOTATED, PLANNED_MOTION)
-POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE)
+TELEOP_TOPICS = (JOY, MOTION_STATUS, TELEOP_TWIST, TELEOP_GRIPPER, EMERGENCY_STOP)
+POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE, SWAP_POLICY)
 MOTION_SERVICES = (HALT, RESET_HALT)
 ARM_SERVICES = (RESET_WORLD,)
+RECORDER_SERVICES = (START_EPISODE, END_EPISODE)
 
 ARM = Parameter("arm", "sim", "name or file of the arm: frames, limits, topics, output (docs/arms.md)", read_only=True)
 AUTOSTART = Parameter(
@@ -200,6 +222,8 @@ POLICY_PARAMETERS = (
     Parameter("entropy_slow_nats", 4.0, "mean entropy of an action above which it is halved [nat]", 0.0, 6.0),
     Parameter("entropy_hold_nats", 4.4, "mean entropy of an action above which the arm holds [nat]", 0.0, 6.0),
     Parameter("max_consecutive_stops", 15, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
+    Parameter("swap_trial_steps", 50, "first steps of a swapped-in policy that are watched; 0 for none", 0, 100_000),
+    Parameter("swap_max_bad_share", 0.3, "share of these, refused or unsure, above which the old returns", 0.0, 1.0),
 )
 
 MOTION_PARAMETERS = (
@@ -207,6 +231,14 @@ MOTION_PARAMETERS = (
     AUTOSTART,
     Parameter("dry_run", default=False, meaning="work out and report everything, publish no motion", read_only=True),
     Parameter("speed_scale", 1.0, "share of the arm's speeds and steps that is used", minimum=0.01, maximum=1.0),
+    Parameter(
+        "teleop_release_s",
+        1.0,
+        "how long a person has to let go before the policy has the arm again [s]",
+        minimum=0.1,
+        maximum=60.0,
+        read_only=True,
+    ),
 )
 
 VIEW_PARAMETERS = (ARM, CAMERA_TOPIC, IMAGE_TRANSPORT)
@@ -218,7 +250,24 @@ RECORDER_PARAMETERS = (
     Parameter(
         "output", "", "folder of the recording, which must not exist; empty names one by the time", read_only=True
     ),
+    Parameter(
+        "episodes",
+        default=False,
+        meaning="wait for start_episode; each episode is a bag of its own in `output`",
+        read_only=True,
+    ),
     Parameter("min_free_gib", 1.0, "free space on the disk at which recording ends [GiB]", 0.0, 1000.0, read_only=True),
+)
+
+TELEOP_PARAMETERS = (
+    ARM,
+    Parameter("device", "keyboard", "keyboard, joystick or script", read_only=True),
+    Parameter("joystick", "xbox", "name or file of the joystick's mapping (docs/recording.md)", read_only=True),
+    Parameter("script", "", "file of keys and twists that the device script plays back in time", read_only=True),
+    Parameter("speed_m_s", 0.05, "speed of a key or of a stick at its end [m/s]", 0.001, 1.0, read_only=True),
+    Parameter("speed_rad_s", 0.3, "same of a turn [rad/s]", 0.001, 3.0, read_only=True),
+    Parameter("instruction", "", "what the next episode shows"),
+    Parameter("operator", "", "who moves the arm"),
 )
 
 ARM_PARAMETERS = (

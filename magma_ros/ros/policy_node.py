@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -21,9 +23,12 @@ from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.goal import Ending, Outcome
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.parameters import declare, refuse_changes, values
-from magma_ros.ros.policy_setup import LoadPolicy, build
+from magma_ros.ros.policy_setup import LoadPolicy, Setup, build, build_beside
+from magma_ros.ros.policy_swap import PolicySwap
+from magma_ros.ros.polling import PolledSubscription
 from magma_ros.ros.spin import keep_quick, run
 from magma_ros.ros.status import StatusReporter
+from magma_ros.ros.swap_trial import TrialBound
 
 _HEARTBEAT_S = 0.02
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -49,13 +54,17 @@ class PolicyNode(LifecycleNode):
         self._status = StatusReporter(self)
         diagnostics = Diagnostics(self, hardware_id=self._arm.name)
         self._acting = Acting(self, status=self._status, diagnostics=diagnostics, refusal=self._refusal)
+        self._configured: dict[str, Any] = {}
+        self._swap = PolicySwap(
+            self, acting=self._acting, diagnostics=diagnostics, prepare=self._prepare, announce=self._on_swap
+        )
         self._contracts = interface.ACTION_CONTRACT.publisher(self)
         self._measured = MeasuredState(self._arm)
         self._measured.subscribe(self)
         transport = {name: parameters[name] for name in ("camera_topic", "image_transport")}
         for camera, topic in camera_topics(self._arm, **transport).items():
             topic.subscribe(self, partial(self._acting.see, camera))
-        interface.MOTION_STATUS.subscribe(self, self._on_motion_status)
+        self._motion_status = PolledSubscription(self, interface.MOTION_STATUS, self._on_motion_status)
         self.create_timer(_HEARTBEAT_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._status.unconfigured()
         if parameters["autostart"] and (self.trigger_configure() != _DONE or self.trigger_activate() != _DONE):
@@ -76,6 +85,8 @@ class PolicyNode(LifecycleNode):
             self.get_logger().error(f"not configured:\n{traceback.format_exc()}")
             raise
         self._acting.load(setup, max_consecutive_stops=parameters["max_consecutive_stops"])
+        self._swap.configure(TrialBound(parameters["swap_trial_steps"], parameters["swap_max_bad_share"]))
+        self._configured = parameters
         keep_quick()
         self._contracts.publish(conversions.contract_message(setup.contract))
         self.get_logger().info(f"loaded {setup.checkpoint}: {setup.contract}")
@@ -98,7 +109,8 @@ class PolicyNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
-        """Release the checkpoint."""
+        """Release the checkpoint, and the one beside it."""
+        self._swap.forget("the node was cleaned up")
         self._acting.release()
         self._status.unconfigured()
         return _DONE
@@ -111,16 +123,34 @@ class PolicyNode(LifecycleNode):
     def close(self) -> None:
         """Stop acting and end the worker, before the node is destroyed."""
         self._stop_acting("the node is shutting down")
+        self._swap.forget("the node is shutting down")
         self._acting.release()
         self._status.unconfigured("the node is shutting down")
+
+    # Another policy in the place of the one that acts
+
+    def _prepare(self, checkpoint: str, make_room: Callable[[], object]) -> Setup:
+        parameters = {**self._configured, "checkpoint": checkpoint}
+        return build_beside(parameters, arm=self._arm, measured=self._measured, load=self._load, make_room=make_room)
+
+    def _on_swap(self, setup: Setup, why: str) -> None:
+        self._contracts.publish(conversions.contract_message(setup.contract))
+        self._status.names(setup.checkpoint, fingerprint=setup.fingerprint, frame=setup.contract.frame)
+        if self._acting.instructions.current is None:
+            self._status.idle(why if self._is_active else "inactive")
 
     # The arm's side, and what the node answers to it
 
     def _watch(self) -> None:
+        self._motion_status.read()
+        self._measured.read()  # so that little waits to be read when a picture comes, and a policy for it
+        self._swap.watch()
         self._acting.watch()
         self._status.repeat()
 
     def _on_motion_status(self, message: MotionStatus) -> None:
+        self._swap.hear(message)
+        self._acting.wait_for_person(person_acts=message.actor == MotionStatus.PERSON)
         self._halted = f"{message.reason}: {message.detail}" if message.state == MotionStatus.HALTED else ""
         if self._halted:
             self._acting.instructions.end(Ending(Outcome.STOPPED, f"the arm is halted: {self._halted}", message.reason))

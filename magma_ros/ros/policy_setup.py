@@ -14,6 +14,7 @@ from magma_ros.arm import Arm
 from magma_ros.contract import ActionContract
 from magma_ros.controller import Controller
 from magma_ros.errors import CheckpointError, ContractError
+from magma_ros.inspection.room import require_room
 from magma_ros.load_options import LoadOptions
 from magma_ros.pacing import Pacer
 from magma_ros.policies import fingerprint_of, is_address
@@ -21,6 +22,7 @@ from magma_ros.policy import Policy
 from magma_ros.prompts import clean_instruction
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.observing import Observer
+from magma_ros.sources import find
 from magma_ros.types import Observation
 
 LoadPolicy = Callable[[str, LoadOptions, float], Policy]
@@ -99,6 +101,30 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
         camera_timeout_s=arm.watch.camera_timeout_s,
         max_observation_age_s=limits.max_observation_age_s,
     )
+
+
+def build_beside(
+    parameters: Mapping[str, Any],
+    *,
+    arm: Arm,
+    measured: MeasuredState,
+    load: LoadPolicy,
+    make_room: Callable[[], object],
+) -> Setup:
+    """As `build`, beside a policy that stays loaded; `make_room` is called once the checkpoint was found.
+
+    Raises:
+        CheckpointError: the memory that is left is not enough for two, or there is no such checkpoint.
+        MagmaRosError: as `build`.
+    """
+    name = str(parameters["checkpoint"])
+    if is_address(name):
+        make_room()
+    else:
+        find(name)
+        make_room()
+        require_room(name, load_options(parameters))
+    return build(parameters, arm=arm, measured=measured, load=load)
 
 
 def load_options(parameters: Mapping[str, Any]) -> LoadOptions:

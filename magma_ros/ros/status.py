@@ -39,8 +39,12 @@ class StatusReporter:
 
     def loaded(self, checkpoint: str, *, fingerprint: str, frame: str) -> None:
         """A checkpoint was loaded; the node is inactive."""
-        self.checkpoint, self.fingerprint, self.frame = checkpoint, fingerprint, frame
+        self.names(checkpoint, fingerprint=fingerprint, frame=frame)
         self.idle("inactive")
+
+    def names(self, checkpoint: str, *, fingerprint: str, frame: str) -> None:
+        """The next reports are about this checkpoint."""
+        self.checkpoint, self.fingerprint, self.frame = checkpoint, fingerprint, frame
 
     def idle(self, detail: str = "") -> None:
         """A checkpoint is loaded and nothing is commanded."""

@@ -26,6 +26,10 @@ TOPICS = {
     "ee_delta": ("magma_ros/EndEffectorDelta", RELIABLE, RELIABLE),
     "instruction": ("std_msgs/String", RELIABLE, RELIABLE),
     "policy_action": ("magma_ros/EndEffectorDelta", RELIABLE, RELIABLE),
+    "taken_action": ("magma_ros/EndEffectorDelta", RELIABLE, RELIABLE),
+    "teleop_twist": ("geometry_msgs/TwistStamped", RELIABLE, SENSOR),
+    "teleop_gripper": ("std_msgs/Float64", RELIABLE, RELIABLE),
+    "joy": ("sensor_msgs/Joy", SENSOR, SENSOR),
     "action_chunk": ("magma_ros/ActionChunk", RELIABLE, RELIABLE),
     "action_contract": ("std_msgs/String", LATCHED, LATCHED),
     "policy_status": ("magma_ros/PolicyStatus", LATCHED, LATCHED),
@@ -41,9 +45,12 @@ TOPICS = {
 SERVICES = {
     "set_instruction": "magma_ros/SetInstruction",
     "execute_instruction": "magma_ros/ExecuteInstruction",
+    "swap_policy": "magma_ros/SwapPolicy",
     "emergency_stop": "std_srvs/Trigger",
     "reset_halt": "std_srvs/Trigger",
     "reset_world": "magma_ros/ResetWorld",
+    "start_episode": "magma_ros/StartEpisode",
+    "end_episode": "magma_ros/EndEpisode",
 }
 CAMERA_PARAMETERS = {"arm": "sim", "camera_topic": "", "image_transport": "raw"}
 POLICY_PARAMETERS = {
@@ -65,9 +72,21 @@ POLICY_PARAMETERS = {
     "entropy_slow_nats": 4.0,
     "entropy_hold_nats": 4.4,
     "max_consecutive_stops": 15,
+    "swap_trial_steps": 50,
+    "swap_max_bad_share": 0.3,
 }
-MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0}
-RECORDER_PARAMETERS = {**CAMERA_PARAMETERS, "output": "", "min_free_gib": 1.0}
+MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0, "teleop_release_s": 1.0}
+RECORDER_PARAMETERS = {**CAMERA_PARAMETERS, "output": "", "episodes": False, "min_free_gib": 1.0}
+TELEOP_PARAMETERS = {
+    "arm": "sim",
+    "device": "keyboard",
+    "joystick": "xbox",
+    "script": "",
+    "speed_m_s": 0.05,
+    "speed_rad_s": 0.3,
+    "instruction": "",
+    "operator": "",
+}
 ARM_PARAMETERS = {
     "task": "carrot_on_plate",
     "image_size_px": 128,
@@ -94,13 +113,21 @@ def context(monkeypatch):
 
 def test_topics_are_frozen():
     """Names, types and quality of service, offered and requested, of every topic."""
-    topics = {*interface.POLICY_TOPICS, *interface.MOTION_TOPICS, *interface.VIEW_TOPICS, *interface.ARM_TOPICS}
+    of_nodes = (
+        *(interface.POLICY_TOPICS, interface.MOTION_TOPICS, interface.VIEW_TOPICS),
+        *(interface.ARM_TOPICS, interface.TELEOP_TOPICS),
+    )
+    topics = {topic for table in of_nodes for topic in table}
     assert {t.name: (interface_name(t.message), qos(t.offered), qos(t.requested)) for t in topics} == TOPICS
 
 
 def test_services_are_frozen():
     """Names and types of every service and action."""
-    services = {*interface.POLICY_SERVICES, *interface.MOTION_SERVICES, *interface.ARM_SERVICES}
+    of_nodes = (
+        *(interface.POLICY_SERVICES, interface.MOTION_SERVICES, interface.ARM_SERVICES),
+        interface.RECORDER_SERVICES,
+    )
+    services = {service for table in of_nodes for service in table}
     assert {s.name: interface_name(s.interface) for s in services} == SERVICES
 
 
@@ -111,9 +138,10 @@ def test_services_are_frozen():
         (interface.MOTION_PARAMETERS, MOTION_PARAMETERS),
         (interface.VIEW_PARAMETERS, CAMERA_PARAMETERS),
         (interface.RECORDER_PARAMETERS, RECORDER_PARAMETERS),
+        (interface.TELEOP_PARAMETERS, TELEOP_PARAMETERS),
         (interface.ARM_PARAMETERS, ARM_PARAMETERS),
     ],
-    ids=["policy_node", "motion_node", "view_node", "recorder_node", "arm_node"],
+    ids=["policy_node", "motion_node", "view_node", "recorder_node", "teleop_node", "arm_node"],
 )
 def test_parameters_are_frozen_and_described(table, frozen):
     """Names and defaults are as frozen; each row has a description, and a range holds its default."""
