@@ -221,6 +221,8 @@ def cut_and_shift(
 ) -> ImageArray:
     """A part of `image` stretched to the size of the whole, moved by `shift_px`; the border's pixels fill what opens.
 
+    Edges of the part and shifts are rounded to whole pixels.
+
     Args:
         image: The picture; the very same array comes back when nothing is cut or moved.
         kept_side: The part's sides, as a share of the picture's, above 0 and up to 1.
@@ -233,16 +235,16 @@ def cut_and_shift(
     check_image(image)
     if kept_side == 1.0 and shift_px == (0.0, 0.0):
         return image
-    sides = (image.shape[1], image.shape[0])
-    centred = 0.5 * kept_side - 0.5  # pixels are squares around their coordinates
-    across, down = (
-        place * (1.0 - kept_side) * side + centred - shift
-        for place, side, shift in zip(corner, sides, shift_px, strict=True)
-    )
-    to_source = np.array([[kept_side, 0.0, across], [0.0, kept_side, down]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(np.ascontiguousarray(image), to_source, sides, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.uint8)
+    height_px, width_px = image.shape[:2]
+    part = (max(1, round(kept_side * width_px)), max(1, round(kept_side * height_px)))
+    left = round(corner[0] * (width_px - part[0]) - shift_px[0])
+    top = round(corner[1] * (height_px - part[1]) - shift_px[1])
+    beyond = (-top, top + part[1] - height_px, -left, left + part[0] - width_px)
+    rims = [max(0, rim) for rim in beyond]
+    whole = cv2.copyMakeBorder(image, *rims, cv2.BORDER_REPLICATE) if any(rims) else image
+    top, left = top + rims[0], left + rims[2]
+    cut = whole[top : top + part[1], left : left + part[0]]
+    return resize(cut, height_px=height_px, width_px=width_px)
 
 
 def recolour(
@@ -278,6 +280,7 @@ def roughen(image: ImageArray, *, blur_px: float, noise_levels: float, generator
     soft = image if blur_px == 0.0 else cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), blur_px)
     if noise_levels == 0.0:
         return np.asarray(soft, dtype=np.uint8)
-    noise = generator.standard_normal(image.shape, dtype=np.float32) * np.float32(noise_levels)
-    rough: ImageArray = np.clip(soft + noise + np.float32(0.5), 0, 255).astype(np.uint8)
-    return rough
+    # OpenCV's normal numbers are five times as fast; each thread has its own, which begin anew here.
+    cv2.setRNGSeed(int(generator.integers(2**31)))
+    noise = cv2.randn(np.empty(image.shape, np.int16), (0.0,) * 3, (noise_levels,) * 3)
+    return np.asarray(cv2.add(soft, noise, dtype=cv2.CV_8U), dtype=np.uint8)

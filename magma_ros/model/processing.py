@@ -211,15 +211,26 @@ class MagmaProcessor:
 
     def _without_pixels(self, rows: Sequence[Sequence[int]], grids: Sequence[tuple[int, int]]) -> ModelBatch:
         longest, pad = max(len(row) for row in rows), self._config.pad_token_id
-        ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+        ids = np.full((len(rows), longest), pad, np.int64)
+        mask = np.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, longest - len(row) :] = row
+            mask[index, longest - len(row) :] = 1
         heads = {_head(row, self._config.image_token_id) for row in rows}
         sizes = torch.tensor(grids, dtype=torch.int64).reshape(-1, 2)
-        return ModelBatch(ids, mask, self._joined([]), sizes, head=heads.pop() if len(heads) == 1 else ())
+        return ModelBatch(
+            torch.from_numpy(ids),
+            torch.from_numpy(mask),
+            self._joined([]),
+            sizes,
+            head=heads.pop() if len(heads) == 1 else (),
+        )
 
     def _joined(self, crops: Sequence[Tensor]) -> Tensor:
         side = self.image_config.base_img_size
-        return crops[0] if len(crops) == 1 else torch.cat([torch.zeros(0, 3, side, side), *crops])
+        if not crops:
+            return torch.zeros(0, 3, side, side)
+        return crops[0] if len(crops) == 1 else torch.cat(list(crops))
 
     def token_ids(self, prompt: str, grids: Sequence[tuple[int, int]]) -> list[int]:
         """The ids of `prompt`, each image placeholder repeated once per token of its picture.
