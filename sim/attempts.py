@@ -11,6 +11,7 @@ from typing import Any
 
 from magma_ros.errors import EpisodeError
 from magma_ros.sim.statistics import Interval, wilson_interval
+from magma_ros.whole_files import replacing
 
 LOG_NAME = "attempts.jsonl"
 
@@ -103,10 +104,8 @@ class AttemptLog:
         num_kept = sum(attempt.kept for attempt in self._attempts)
         if num_kept != num_episodes:
             raise EpisodeError(f"{self._path}: expected the attempts of {num_episodes} episodes, found {num_kept}")
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(map(_line, self._attempts)), encoding="utf-8")
-        partial.replace(self._path)
+        with replacing(self._path) as partial:
+            partial.write_text("".join(map(_line, self._attempts)), encoding="utf-8")
 
     def append(self, attempt: Attempt) -> None:
         """Add `attempt`; it has reached the disk when this returns."""
