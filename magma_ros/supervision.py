@@ -128,7 +128,7 @@ class Supervisor:
             self.halt(Stop(StopReason.WRONG_FRAME, str(error)))
 
     def policy_said(self, *, ended: Stop | None, now_s: float) -> None:
-        """A sign of life of the policy; with `ended` it wants the arm to rest."""
+        """A sign of life of whom the arm follows, the policy or a person; with `ended` the arm is to rest."""
         self._policy_heard_s = now_s
         if ended is not None:
             self.hold(ended)

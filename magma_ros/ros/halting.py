@@ -23,10 +23,11 @@ class Halting:
         supervisor: Supervisor,
         *,
         lock: AbstractContextManager[object],
+        reset: Callable[[], None],
         present_cause: Callable[[], str],
     ) -> None:
-        """Halt and reset `supervisor`, holding `lock`; `present_cause` says why a reset makes no sense yet."""
-        self._supervisor, self._lock, self._present_cause = supervisor, lock, present_cause
+        """Halt `supervisor` and `reset` it, holding `lock`; `present_cause` says why that makes no sense yet."""
+        self._supervisor, self._lock, self._reset, self._present_cause = supervisor, lock, reset, present_cause
         EMERGENCY_STOP.subscribe(node, self._on_topic)
         node.create_service(Trigger, HALT.name, self._on_halt)
         node.create_service(Trigger, RESET_HALT.name, self._on_reset)
@@ -45,7 +46,7 @@ class Halting:
         response.success = not response.message
         if response.success:
             with self._lock:
-                self._supervisor.reset()
+                self._reset()
         return response
 
     def _halt(self, why: str) -> None:

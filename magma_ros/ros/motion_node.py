@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 
+from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from magma_ros import arms
@@ -21,9 +22,11 @@ from magma_ros.ros.motion_status import MotionReporter
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.policy_link import PolicyLink
 from magma_ros.ros.spin import run
+from magma_ros.ros.teleop_link import TeleopLink
 from magma_ros.ros.ticker import Ticker
 from magma_ros.supervision import Supervisor, SupervisorOptions
-from magma_ros.types import Proprio, SafeAction, StampedPose, Stop, StopReason
+from magma_ros.teleoperation import Teleoperation
+from magma_ros.types import Action, Proprio, SafeAction, StampedPose, Stop, StopReason
 
 _SLOWEST_TICK_HZ = 20.0
 """How often an arm that interpolates each step itself is watched [Hz]."""
@@ -47,22 +50,37 @@ class MotionNode(LifecycleNode):
         self._arm = arms.load(parameters["arm"])
         self._options = SupervisorOptions(speed_scale=parameters["speed_scale"], dry_run=parameters["dry_run"])
         self._supervisor = Supervisor(self._arm, options=self._options)
+        self._teleoperation = Teleoperation(self._arm, self._supervisor, release_s=parameters["teleop_release_s"])
         self._measured = MeasuredState(self._arm)
         self._diagnostics = Diagnostics(self, hardware_id=self._arm.name)
         self._diagnostics.follow("refused actions", lambda: self._supervisor.refused)
         self._diagnostics.follow("refused state", lambda: self._measured.rejected)
+        self._diagnostics.follow("refused teleoperation", lambda: self._teleoperation.refused)
         self._diagnostics.follow("second choices of the playout", lambda: self._supervisor.num_fallbacks)
-        self._report = MotionReporter(self, base_frame=self._arm.frames.base, dry_run=self._options.dry_run)
+        self._report = MotionReporter(
+            self,
+            base_frame=self._arm.frames.base,
+            dry_run=self._options.dry_run,
+            person_acts=lambda: self._teleoperation.acts,
+        )
         self._output: MotionOutput | None = None
         self._is_active = False
         self._lock = threading.RLock()  # of the ticker's thread and the executor's
         self._setpoints = interface.SETPOINT.publisher(self)
+        self._taken = interface.TAKEN_ACTION.publisher(self)
         self._measured.subscribe(self)
         self._policy = PolicyLink(
-            self, self._supervisor, lock=self._lock, now_s=self._now_s, diagnostics=self._diagnostics
+            self, self._teleoperation, lock=self._lock, now_s=self._now_s, diagnostics=self._diagnostics
         )
+        self._person = TeleopLink(self, self._teleoperation, now_s=self._now_s)
         interface.POLICY_ACTION.subscribe(self, self._on_action)
-        self._halting = Halting(self, self._supervisor, lock=self._lock, present_cause=self._other_cause)
+        self._halting = Halting(
+            self,
+            self._supervisor,
+            lock=self._lock,
+            reset=self._teleoperation.reset,
+            present_cause=self._other_cause,
+        )
         for name in self._arm.unverified():
             self.get_logger().warning(f"arm {self._arm.name!r}: {name} was not verified, check it before the arm moves")
         rate_hz = max(self._arm.command_rate_hz, _SLOWEST_TICK_HZ)
@@ -86,7 +104,7 @@ class MotionNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Command the arm from now on: at first, to rest where it is."""
         with self._lock:
-            self._supervisor.begin_afresh()
+            self._teleoperation.begin_afresh()
             self._is_active = True
         return super().on_activate(state)
 
@@ -116,11 +134,16 @@ class MotionNode(LifecycleNode):
             if not self._is_active or self._output is None:
                 return
             now_s = self._now_s()
-            decision = self._supervisor.offer(action, stamp_s=stamp_s, now_s=now_s, measured=self._measure(now_s)[1])
+            decision = self._teleoperation.offer(action, stamp_s=stamp_s, now_s=now_s, measured=self._measure(now_s)[1])
             if isinstance(decision, SafeAction):
                 self._diagnostics.stage("capture to command").add(now_s - stamp_s)
-                if not self._options.dry_run:
-                    self._output.take(decision.action, stamp=message.header.stamp, now_s=now_s)
+                self._do(decision.action, stamp=message.header.stamp, now_s=now_s)
+
+    def _do(self, action: Action, *, stamp: Time, now_s: float) -> None:
+        """Hand on an action that passed every check; the caller holds the lock."""
+        if self._output is not None and not self._options.dry_run:
+            self._output.take(action, stamp=stamp, now_s=now_s)
+            self._taken.publish(conversions.action_message(action, stamp=stamp))
 
     def _tick(self) -> None:
         try:
@@ -134,6 +157,7 @@ class MotionNode(LifecycleNode):
 
     def _command(self) -> None:
         self._policy.listen()
+        self._person.listen()
         if not self._is_active or self._output is None:
             self._report.inactive(self._supervisor)
             return
@@ -143,8 +167,11 @@ class MotionNode(LifecycleNode):
         if second:
             self._supervisor.halt(Stop(StopReason.SECOND_COMMANDER, second))
         state, pose = self._measure(now_s)
-        command = self._supervisor.tick(now_s, steady_s=steady_s, measured=pose)
         stamp = self.get_clock().now().to_msg()
+        decision = self._teleoperation.tick(now_s, state=state, pose=pose)
+        if isinstance(decision, SafeAction):
+            self._do(decision.action, stamp=stamp, now_s=now_s)
+        command = self._supervisor.tick(now_s, steady_s=steady_s, measured=pose)
         if not self._options.dry_run:
             refusal = self._output.send(command, stamp=stamp, now_s=now_s, measured=state)
             if refusal is not None:

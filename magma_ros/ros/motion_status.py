@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from rclpy.node import Node
 
@@ -20,13 +22,14 @@ _STATES = {
 
 
 class MotionReporter:
-    """Publishes `MotionStatus` when state or reason change, and ten times a second."""
+    """Publishes `MotionStatus` when state, reason or actor change, and ten times a second."""
 
-    def __init__(self, node: Node, *, base_frame: str, dry_run: bool) -> None:
+    def __init__(self, node: Node, *, base_frame: str, dry_run: bool, person_acts: Callable[[], bool]) -> None:
+        """Report on `node`; `person_acts` tells whether a person has the arm."""
         self._clock, self._logger = node.get_clock(), node.get_logger()
-        self._frame, self._dry_run = base_frame, dry_run
+        self._frame, self._dry_run, self._person_acts = base_frame, dry_run, person_acts
         self._publisher = MOTION_STATUS.publisher(node)
-        self._last = (-1, "")
+        self._last = (-1, "", -1)
         self._published_s = 0.0
 
     def inactive(self, supervisor: Supervisor) -> None:
@@ -46,10 +49,11 @@ class MotionReporter:
     def _publish(self, status: MotionStatus, stop: Stop | None, supervisor: Supervisor) -> None:
         now = self._clock.now().to_msg()
         status.reason, status.detail = ("", "") if stop is None else (stop.reason.value, stop.detail)
-        news = (status.state, status.reason)
+        status.actor = MotionStatus.PERSON if self._person_acts() else MotionStatus.POLICY
+        news = (status.state, status.reason, status.actor)
         if news == self._last and 0 <= seconds(now) - self._published_s < _PERIOD_S:
             return
-        if news != self._last and stop is not None:
+        if news[:2] != self._last[:2] and stop is not None:
             self._logger.warning(f"{stop.reason.value}: {stop.detail}")  # noqa: G004  rclpy formats nothing itself
         self._last, self._published_s = news, seconds(now)
         status.header.stamp, status.header.frame_id, status.dry_run = now, self._frame, self._dry_run

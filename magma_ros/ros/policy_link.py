@@ -14,7 +14,7 @@ from magma_ros.ros.conversions import contract_from_message
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.interface import ACTION_CONTRACT, STATUS
 from magma_ros.ros.polling import PolledSubscription
-from magma_ros.supervision import Supervisor
+from magma_ros.teleoperation import Teleoperation
 from magma_ros.types import Stop, StopReason
 
 _ENDED = (PolicyStatus.STOPPED, PolicyStatus.UNCONFIGURED)
@@ -27,14 +27,14 @@ class PolicyLink:
     def __init__(
         self,
         node: Node,
-        supervisor: Supervisor,
+        teleoperation: Teleoperation,
         *,
         lock: AbstractContextManager[object],
         now_s: Callable[[], float],
         diagnostics: Diagnostics,
     ) -> None:
-        """Tell `supervisor`, holding `lock`, what is heard on `node`; `now_s` is the node's clock [s]."""
-        self._supervisor, self._lock, self._now_s = supervisor, lock, now_s
+        """Tell `teleoperation`, holding `lock`, what is heard on `node`; `now_s` is the node's clock [s]."""
+        self._teleoperation, self._lock, self._now_s = teleoperation, lock, now_s
         self._logger, self._diagnostics = node.get_logger(), diagnostics
         self._statuses = PolledSubscription(node, STATUS, self._on_status)
         ACTION_CONTRACT.subscribe(node, self._on_contract)
@@ -48,7 +48,7 @@ class PolicyLink:
         if message.state in _ENDED:
             reason = _REASONS.get(message.stop_reason, StopReason.POLICY_FAILED)
             ended = Stop(reason, f"the policy stopped: {message.detail or message.stop_reason}")
-        self._supervisor.policy_said(ended=ended, now_s=self._now_s())
+        self._teleoperation.policy_said(ended=ended, now_s=self._now_s())
 
     def _on_contract(self, message: String) -> None:
         try:
@@ -58,5 +58,5 @@ class PolicyLink:
             self._logger.error(f"action_contract: {error}")  # noqa: G004, TRY400  rclpy formats nothing itself
             return
         with self._lock:
-            self._supervisor.adopt(contract)
+            self._teleoperation.adopt(contract)
         self._logger.info(f"the policy's numbers mean: {contract}")  # noqa: G004  same

@@ -50,7 +50,7 @@ FIELDS = {
     },
     "srv.SetInstruction.Request": {"instruction": "string"},
     "srv.SetInstruction.Response": {"accepted": "boolean", "message": "string"},
-    "srv.StartEpisode.Request": {"instruction": "string", "operator": "string"},
+    "srv.StartEpisode.Request": {"instruction": "string", "operator_name": "string"},
     "srv.StartEpisode.Response": {"accepted": "boolean", "message": "string", "bag": "string"},
     "srv.EndEpisode.Request": {"outcome": "uint8"},
     "srv.EndEpisode.Response": {"accepted": "boolean", "message": "string"},
