@@ -30,6 +30,7 @@ _RATE_SHARE = 0.1
 _CLEARLY_BETTER = 0.25
 """By so much more another form must correlate with what was asked to put the declared one in doubt."""
 _TELLING = 0.6
+_MUCH_MORE = 2.0
 _EXACT = 0.2
 """A form that leaves less unexplained is the one that was used, where the declared one leaves twice as much."""
 
@@ -99,8 +100,9 @@ def doubts(source: Demonstrations) -> Iterator[Doubt]:
                 curve = _turning(reading, source.contract.control_rate_hz)
                 forms.setdefault(form, []).extend([curve] if curve is not None else [])
     if tracks:
-        yield from _found(tracks, limits)
-        yield from _rotation_form(forms)
+        found = [*_found(tracks, limits), *_rotation_form(forms)]
+        known = {doubt.code for doubt in found}
+        yield from [*found, *(doubt for doubt in _farther_than_told(tracks, limits) if doubt.code not in known)]
 
 
 def _rate(source: Demonstrations) -> Iterator[Doubt]:
@@ -128,6 +130,21 @@ def _found(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Doubt]:
 
 def _is_serious(finding: Finding) -> bool:
     return finding.severity == "error" or (finding.code == "gripper_inverted" and finding.episode is None)
+
+
+def _farther_than_told(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Doubt]:
+    """An arm may do less than it is told, and later; one that does much more is told in another unit."""
+    told_and_done = {
+        "translation": [(track.actions[:-1, :3], track.translation_m) for track in tracks],
+        "rotation": [(track.actions[:-1, 3:6], track.rotation_rad) for track in tracks],
+    }
+    reach = lag.reach_for(tracks[0].contract.control_rate_hz)
+    for name, pairs in told_and_done.items():
+        curves = [lag.correlogram(done, told, reach=reach) for told, done in pairs]
+        known = [curve for curve in curves if curve is not None]
+        told_size, done_size = (float(np.sqrt(sum((part[side] ** 2).sum() for part in pairs))) for side in (0, 1))
+        if known and _explained(known) > limits.lag_correlation and done_size > _MUCH_MORE * told_size:
+            yield Doubt("units_suspect", f"the arm makes {done_size / told_size:.1f} times the {name} that it is told")
 
 
 def _turning(episode: Episode, rate_hz: float) -> lag.Correlogram | None:

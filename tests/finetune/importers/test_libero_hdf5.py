@@ -84,6 +84,12 @@ def metres(rows):
     return rows
 
 
+def weak_unit(rows):
+    """A fifth of LIBERO's unit: an arm that makes five times what it is told."""
+    rows["actions"][:, :3] *= 0.2
+    return rows
+
+
 def euler_angles(rows):
     return rows | {"obs/ee_ori": Rotation.from_rotvec(rows["obs/ee_ori"]).as_euler("xyz")}
 
@@ -107,6 +113,7 @@ def percent(rows):
         (degrees, "units_suspect", "radians"),
         (degrees_of_joints, "units_suspect", "radians"),
         (metres, "units_suspect", "metres"),
+        (weak_unit, "units_suspect", "metres"),
         (euler_angles, "rotation_form", r"ee_rotation\.form: rpy"),
         (late_pictures, "camera_lag", "--camera-lag-rows"),
     ],
