@@ -31,7 +31,7 @@ from magma_ros.prompts import clean_instruction
 from magma_ros.ros import interface
 from magma_ros.ros.bag_reader import BagReader, absolute_name
 from magma_ros.ros.camera_topics import recorded_cameras
-from magma_ros.ros.conversions import action_from_message, time_message
+from magma_ros.ros.conversions import action_from_message, nanoseconds, time_message
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import LoadPolicy, Setup, build
 from magma_ros.types import Action, Observation, SafeAction, Stop
@@ -122,7 +122,7 @@ def replay(
         raise RecordingError(f"instruction: expected one in {status} of the bag or as an option, found none")
     measured = MeasuredState(arm)
     setup = build(parameters, arm=arm, measured=measured, load=load)
-    sent = {_stamp_ns(r.message.header.stamp): r.message for r in bag.read({actions: EndEffectorDelta})}
+    sent = {nanoseconds(r.message.header.stamp): r.message for r in bag.read({actions: EndEffectorDelta})}
     session = _Session(setup, sent, clean_instruction(settings.instruction) if settings.instruction else "")
     measured.compare_with(lambda: session.now_s)
     takes: dict[str, tuple[Any, Callable[[Any], Line | None]]] = {
@@ -169,7 +169,7 @@ class _Session:
             return None
         seen = self._setup.observer.observe(camera, message, instruction=self._instruction)
         if isinstance(seen, Stop):
-            return self._line(_stamp_ns(message.header.stamp), seen)
+            return self._line(nanoseconds(message.header.stamp), seen)
         if not isinstance(seen, Observation) or not self._setup.pacer.is_due(seen.stamp_s):
             return None
         controller = self._setup.controller
@@ -177,7 +177,7 @@ class _Session:
         decision = controller.tick(seen, seen.stamp_s)
         chunk = controller.last_chunk
         tokens = [] if chunk is None or chunk is before else chunk.tokens.tolist()
-        return self._line(_stamp_ns(time_message(seen.stamp_s)), decision, tokens)
+        return self._line(nanoseconds(time_message(seen.stamp_s)), decision, tokens)
 
     def _restart(self) -> None:
         self._setup.controller.reset()
@@ -235,7 +235,3 @@ def _write(lines: Iterator[Line], file: TextIO) -> str:
         largest = {name: max(difference[name] for difference in differences) for name in differences[0]}
         parts.append(f"largest difference to {len(differences)} recorded actions {largest}")
     return ", ".join(parts)
-
-
-def _stamp_ns(stamp: Any) -> int:
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

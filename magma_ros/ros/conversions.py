@@ -33,6 +33,11 @@ def seconds(stamp: Time) -> float:
     return float(stamp.sec) + float(stamp.nanosec) / _NANOSECONDS
 
 
+def nanoseconds(stamp: Time) -> int:
+    """A stamp as a whole number, without rounding [ns]."""
+    return int(stamp.sec) * _NANOSECONDS + int(stamp.nanosec)
+
+
 def time_message(stamp_s: float) -> Time:
     """The stamp nearest to `stamp_s` [s].
 
