@@ -169,7 +169,7 @@ def overfit_recipe(folder: Path, data: Path, training: Mapping[str, Any], *, out
         start_from=str(adapter_files.open_base(folder) if is_adapter else folder),
         norm_stats="fit" if is_adapter else "keep",
         held_out_share=0.0,
-        batch_size=_OVERFIT_BATCH,
+        batch_size=min(_OVERFIT_BATCH, len(EpisodeDataset(data).read(0))),
         learning_rate=float(known.get("learning_rate", _OVERFIT_RATE)),
         schedule=Schedule(warmup_steps=min(10, steps - 1)),
         weight_decay=0.0,
