@@ -1,13 +1,14 @@
 """Less memory for more time: blocks forget what they computed and compute it again on the way back.
 
-Chen et al. 2016 (arXiv 1604.06174). The non-reentrant kind, which follows the gradient to the weights: the reentrant one
-gives a block none when no gradient reaches its input, as behind a frozen stem (reference trap T14).
+Chen et al. 2016 (arXiv 1604.06174). The non-reentrant kind, which follows the gradient to the weights: the reentrant
+one gives a block none when no gradient reaches its input, as behind a frozen stem (reference trap T14).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,19 +27,17 @@ def enable_gradient_checkpointing(network: MagmaNetwork) -> None:
     draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
     for module in network.modules():
         if isinstance(module, ConvNextLayer | LlamaDecoderLayer):
-            module.forward = _recomputed(module, preserve_rng_state=draws)
+            setattr(module, "forward", _recomputed(module, preserve_rng_state=draws))  # noqa: B010 - of one module alone
 
 
 def _recomputed(block: nn.Module, *, preserve_rng_state: bool) -> Callable[..., Tensor]:
     plain: Callable[..., Tensor] = block.forward
 
     @wraps(plain)
-    def forward(*args: object, **kwargs: object) -> Tensor:
+    def forward(*args: Any, **kwargs: Any) -> Tensor:
         if not (block.training and torch.is_grad_enabled()):
             return plain(*args, **kwargs)
-        result: Tensor = checkpoint(
-            plain, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state, **kwargs
-        )
+        result: Tensor = checkpoint(plain, *args, use_reentrant=False, preserve_rng_state=preserve_rng_state, **kwargs)
         return result
 
     return forward

@@ -139,7 +139,7 @@ def prepare(network: MagmaNetwork, parts: Parts) -> None:
 
         if parts.method == "qlora":
             lora.quantize_base(network)
-        network.requires_grad_(False)
+        network.requires_grad_(requires_grad=False)
         lora.inject(network, layers, parts)
     for name, parameter in network.named_parameters():
         wanted = is_lora(name) or parts.trained_whole(part_of(name))

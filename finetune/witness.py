@@ -91,7 +91,7 @@ def _frozen(network: MagmaNetwork) -> Iterator[tuple[str, Tensor]]:
 
 def _digest(tensor: Tensor) -> str:
     local = tensor.to_local() if hasattr(tensor, "to_local") else tensor  # of a sharded tensor: what lies here
-    data = local.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    data: memoryview = local.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 

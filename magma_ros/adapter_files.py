@@ -118,25 +118,28 @@ def read_changes(folder: Path) -> dict[str, WeightChange]:
             finite.
     """
     config = read_object(folder / CONFIG_FILE)
-    if config.get("peft_type") != "LORA" or any(config.get(name) for name in _UNSUPPORTED):
-        kind = {name: config.get(name) for name in ("peft_type", *_UNSUPPORTED) if config.get(name)}
-        raise CheckpointError(f"{folder / CONFIG_FILE}: expected a plain LoRA, got {kind}")
-    tensors = _read_tensors(folder / TENSORS_FILE)
+    match config:
+        case {"peft_type": "LORA", "r": int(rank), "lora_alpha": int() | float() as alpha} if rank > 0:
+            unsupported = {name: config[name] for name in _UNSUPPORTED if config.get(name)}
+        case _:
+            unsupported = {name: config.get(name) for name in ("peft_type", "r", "lora_alpha")}
+    if unsupported:
+        raise CheckpointError(f"{folder / CONFIG_FILE}: expected a plain LoRA, got {unsupported}")
+    path = folder / TENSORS_FILE
+    tensors = _read_tensors(path)
+    layers = {name.removesuffix(_DOWN).removesuffix(_UP) for name in tensors if name.endswith((_DOWN, _UP))}
     changes: dict[str, WeightChange] = {}
+    for layer in sorted(layers):
+        down, up = tensors.pop(layer + _DOWN, None), tensors.pop(layer + _UP, None)
+        if down is None or up is None or not down.ndim == up.ndim == 2 or not len(down) == up.shape[1] == rank:
+            raise CheckpointError(f"{path}: {layer}: expected two matrices of rank {rank}")
+        changes[layer.removeprefix(_PREFIX) + ".weight"] = LowRank(down, up, alpha / rank)
     for name, tensor in tensors.items():
-        key = name.removeprefix(_PREFIX)
-        if name.endswith(_DOWN):
-            layer = name.removesuffix(_DOWN)
-            up = tensors.get(layer + _UP)
-            if up is None or tensor.ndim != 2 or up.ndim != 2 or not len(tensor) == up.shape[1] == config.get("r"):
-                raise CheckpointError(f"{folder / TENSORS_FILE}: {layer}: expected two matrices of rank {config['r']}")
-            changes[key.removesuffix(_DOWN) + ".weight"] = LowRank(tensor, up, config["lora_alpha"] / config["r"])
-        elif not name.endswith(_UP):
-            if release_key(key) is None:
-                raise CheckpointError(f"{folder / TENSORS_FILE}: {name}: expected a weight that the network reads")
-            changes[key] = Whole(tensor)
+        if release_key(name.removeprefix(_PREFIX)) is None:
+            raise CheckpointError(f"{path}: {name}: expected a weight that the network reads")
+        changes[name.removeprefix(_PREFIX)] = Whole(tensor)
     if not changes:
-        raise CheckpointError(f"{folder / TENSORS_FILE}: expected changed weights, got none")
+        raise CheckpointError(f"{path}: expected changed weights, got none")
     return changes
 
 
@@ -149,7 +152,8 @@ def write_adapter(
         folder: Holds the files of the architecture.
         changes: The release's key → what was changed; every LoRA of one rank.
         base: What the changes are changes of.
-        alpha, dropout: Of the LoRA, see PEFT's `LoraConfig`.
+        alpha: Of the LoRA: its product counts alpha / rank times.
+        dropout: Of the LoRA, for the record.
     """
     low = {key.removesuffix(".weight"): change for key, change in changes.items() if isinstance(change, LowRank)}
     whole = {key: change.value for key, change in changes.items() if isinstance(change, Whole)}

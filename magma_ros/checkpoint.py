@@ -211,7 +211,7 @@ def save_checkpoint(
 
 
 def complete_checkpoint(folder: Path, *, pipeline: Pipeline, training: Mapping[str, Any]) -> None:
-    """Write statistics and manifest beside weights, or an adapter, that are there; arguments as in `save_checkpoint`."""
+    """Write statistics and manifest beside weights or an adapter; arguments as in `save_checkpoint`."""
     pipeline.save(folder)
     manifest = read_object(folder / MANIFEST_NAME)
     manifest.pop("golden", None)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from magma_ros import checkpoint, sources
+from magma_ros import adapter_files, checkpoint, sources
 from magma_ros.contract import ActionContract
 from magma_ros.errors import MagmaRosError
 from magma_ros.inspection.memory import MemoryNeed, find_devices, plan_memory
@@ -118,7 +118,9 @@ def inspect(source: Path | str, *, embodiment: Path | str | None = None, verify:
     folder = sources.find(source)
     found = Inspection(str(source), str(folder), verified=verify)
     config = found.attempt(lambda: MagmaConfig.from_dict(read_object(folder / "config.json")))
-    files = found.attempt(lambda: find_weights(folder))
+    files = found.attempt(lambda: find_weights(adapter_files.weights_folder(folder)))
+    if adapter_files.is_adapter(folder):
+        _describe_adapter(found, folder)
     if files is not None:
         _describe_files(found, files, verify=verify)
     processor = network = None
@@ -134,6 +136,13 @@ def inspect(source: Path | str, *, embodiment: Path | str | None = None, verify:
     if pickles := sorted(path.name for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES):
         found.notes.append(f"pickles are never loaded: {pickles}")
     return found
+
+
+def _describe_adapter(found: Inspection, folder: Path) -> None:
+    base = found.attempt(lambda: adapter_files.read_base(folder))
+    changes = found.attempt(lambda: adapter_files.read_changes(folder))
+    if base is not None and changes is not None:
+        found.notes.append(f"an adapter, which changes {len(changes)} weights of {base.source}; weights are the base's")
 
 
 def _describe_files(found: Inspection, files: WeightFiles, *, verify: bool) -> None:
