@@ -54,10 +54,10 @@ class Recording:
             self.see(seed=round(self.now_s * 1000))
             self.now_s += 1.0 / rate_hz
 
-    def save(self):
+    def save(self, *, notes=None):
         topics = {name: BagTopic(name, type_name(type(message))) for name, _, message in self._messages}
         types = bag_types({topic.message for topic in topics.values()})
-        writer = BagWriter(self.folder, topics, types=types, min_free_bytes=0)
+        writer = BagWriter(self.folder, topics, types=types, min_free_bytes=0, notes=notes or {})
         for name, stamp_ns, message in self._messages:
             writer.offer(name, stamp_ns, serialize_message(message))
         assert "" == writer.close()
