@@ -20,6 +20,9 @@ RATE_HZ = 10.0
 _PICTURE_PX = 256
 """Size of the pictures in `own_contract`; nothing in the motion node looks at pictures."""
 
+_EARLY_SHARE = 0.3
+"""An arm that steps itself is told right after a step, as early as this share of a control period before the time."""
+
 STALE, NOT_AT_REST, NO_OPENING = "stale twist", "not at rest first", "no opening"
 """Why a wish was dropped: too old, from a device that has not rested yet, a number that is no opening."""
 
@@ -88,9 +91,11 @@ class Teleoperation:
     def __init__(self, arm: Arm, supervisor: Supervisor, *, release_s: float) -> None:
         self._supervisor, self._own, self._release_s = supervisor, own_contract(arm), release_s
         self._timeout_s = arm.watch.policy_timeout_s
+        self._steps_itself = isinstance(arm.output, EeDeltaOutput)
         self._acts = self._has_rested = False
         self._twist: Twist | None = None
         self._heard_s = self._wished_s = self._due_s = -math.inf
+        self._answered_s = math.nan  # stamp of the pose after which the arm was told last
         self._opening: float | None = None  # what the gripper was last told
         self._next_contract: ActionContract | None = None
         self.refused: Counter[str] = Counter()
@@ -189,7 +194,7 @@ class Teleoperation:
     def _take(self, now_s: float) -> None:
         self._wished_s = now_s
         if not self._acts:
-            self._acts, self._due_s = True, now_s
+            self._acts, self._due_s, self._answered_s = True, now_s, math.nan
 
     def _give_back(self) -> None:
         self._acts = False
@@ -212,13 +217,23 @@ class Teleoperation:
         if self._supervisor.contract is None:
             self._supervisor.adopt(self._own)
         period_s = (self._supervisor.contract or self._own).control_period_s
-        if 0.0 < self._due_s - now_s <= period_s:
+        early_s = _EARLY_SHARE * period_s if self._steps_itself else 0.0
+        if early_s < self._due_s - now_s <= period_s + early_s or not self._is_new(pose):
             return None
         decision = self._pass(self._action(twist, period_s, state), stamp_s=now_s, now_s=now_s, measured=pose)
         if not (isinstance(decision, Stop) and decision.reason is StopReason.TOO_SOON):  # right after the policy's last
-            is_in_time = 0.0 <= now_s - self._due_s < period_s
+            is_in_time = -early_s <= now_s - self._due_s < period_s
             self._due_s = (self._due_s if is_in_time else now_s) + period_s
+            self._answered_s = pose.stamp_s if isinstance(pose, StampedPose) else math.nan
         return decision
+
+    def _is_new(self, pose: StampedPose | Stop) -> bool:
+        """An arm that steps itself shows its pose after each step: an action just before that would race with it."""
+        if not self._steps_itself or isinstance(pose, Stop):
+            return True
+        if math.isnan(self._answered_s):  # the first action waits for the next step
+            self._answered_s = pose.stamp_s
+        return pose.stamp_s != self._answered_s
 
     def _action(self, twist: Twist, period_s: float, state: Proprio | Stop) -> Action:
         """`twist` for one control period; the gripper stays where it was told to be, at first where it is."""

@@ -392,3 +392,27 @@ def test_a_person_s_actions_pass_the_same_filter_as_a_policy_s():
     scene.run(1.0, twist=FORWARD)
     assert max(speed(command) for command in scene.commands) <= 0.1 * ARM.limits.max_speed_m_s + 1e-9
     assert MotionState.MOVING is scene.commands[-1].state
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.03, 0.11, 0.19])
+def test_an_arm_that_steps_itself_is_told_once_after_each_step(phase_s):
+    """Each pose of the simulated arm is answered by one action, long before its next step, whenever a person began."""
+    arm = arms.load("sim")
+    supervisor = Supervisor(arm, options=SupervisorOptions())
+    teleop = Teleoperation(arm, supervisor, release_s=RELEASE_S)
+    pose = Pose(np.array([0.3, 0.0, 0.2]), np.array([0, 0, 0, 1.0]))
+    answered, period_s = [], 0.2
+    for number in range(400):
+        now_s = 100.0 + 0.05 * number + 0.01 * (number % 3)
+        stepped_s = phase_s + period_s * math.floor((now_s - phase_s) / period_s)
+        twist = np.array(FORWARD if number > 5 else REST)
+        teleop.wish(Twist(twist, np.zeros(3), "base_link", now_s), now_s=now_s)
+        state = Proprio(pose.position_m, pose.quat_xyzw, 1.0, np.zeros(6))
+        decision = teleop.tick(now_s, state=state, pose=StampedPose(pose, stepped_s))
+        if isinstance(decision, SafeAction):
+            answered.append((stepped_s, now_s - stepped_s))
+        supervisor.tick(now_s, steady_s=now_s, measured=StampedPose(pose, stepped_s))
+    stamps_s = [stamp_s for stamp_s, _ in answered]
+    assert len(set(stamps_s)) == len(stamps_s)
+    assert len(answered) == pytest.approx(20 / period_s, abs=4)
+    assert max(late_s for _, late_s in answered) < 0.1
