@@ -1,6 +1,7 @@
 """Records an arm's pictures, state, actions and commands as a rosbag2 in MCAP, until Ctrl-C or a full disk.
 
-ros2 launch magma_ros record.launch.py arm:=fr3 output:=/data/demos/0001
+ros2 launch magma_ros record.launch.py arm:=fr3 output:=/data/run_0001
+ros2 launch magma_ros record.launch.py arm:=fr3 output:=/data/demos episodes:=true    # one bag for each episode
 """
 
 from launch import LaunchDescription
@@ -12,7 +13,15 @@ from launch_ros.parameter_descriptions import ParameterValue
 ARGUMENTS = (
     DeclareLaunchArgument("arm", description="name or YAML file of the arm: which topics it has"),
     DeclareLaunchArgument(
-        "output", default_value="", description="folder of the recording, which must not exist; empty takes the time"
+        "output",
+        default_value="",
+        description="folder of the recording, which must not exist (with episodes it may); empty takes the time",
+    ),
+    DeclareLaunchArgument(
+        "episodes",
+        default_value="false",
+        choices=["true", "false"],
+        description="wait for start_episode and record each episode into a folder of its own in output",
     ),
     DeclareLaunchArgument(
         "min_free_gib", default_value="1.0", description="free space on the disk at which recording ends [GiB]"
@@ -50,6 +59,7 @@ def generate_launch_description() -> LaunchDescription:
             {
                 "arm": value("arm", str),
                 "output": value("output", str),
+                "episodes": value("episodes", bool),
                 "min_free_gib": value("min_free_gib", float),
                 "camera_topic": value("camera", str),
                 "image_transport": value("image_transport", str),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedWriter, FileIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -29,6 +31,8 @@ MAX_QUEUE_BYTES = 128 * 2**20
 """What may wait for the disk; four seconds of a raw 640x480 camera at 30 Hz."""
 CLOSE_TIMEOUT_S = 8.0
 """Longest wait for what is queued when the recording ends [s]."""
+NOTES_NAME = "episode.json"
+"""Notes on a recording that is not closed."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -48,7 +52,15 @@ class BagWriter:
         num_written, num_dropped: Messages by topic.
     """
 
-    def __init__(self, folder: Path, topics: Mapping[str, BagTopic], *, types: Typestore, min_free_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        topics: Mapping[str, BagTopic],
+        *,
+        types: Typestore,
+        min_free_bytes: int,
+        notes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Begin a bag in `folder`, which must not exist.
 
         Args:
@@ -56,6 +68,8 @@ class BagWriter:
             topics: What will be offered, by the key that `offer` takes.
             types: Definitions of every type in `topics`.
             min_free_bytes: Recording ends when less is free on the disk.
+            notes: About the recording; the `custom_data` of its metadata. Until the bag is closed they are in the file
+                `NOTES_NAME`, which a recorder that is killed leaves behind.
 
         Raises:
             RecordingError: the folder exists, cannot be made, or there is too little space.
@@ -69,6 +83,9 @@ class BagWriter:
             self._bag.open()
             _require_space(folder, min_free_bytes + SPARE_BYTES)
             self._spare.take()
+            self._notes = dict(notes)
+            if notes:
+                (folder / NOTES_NAME).write_text(json.dumps(self._notes), encoding="utf-8")
             self._connections = {
                 key: self._bag.add_connection(t.name, t.message, typestore=types, offered_qos_profiles=t.qos)
                 for key, t in topics.items()
@@ -99,6 +116,11 @@ class BagWriter:
             self._queue.append((key, stamp_ns, message))
             self._num_queued_bytes += len(message)
             self._condition.notify()
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Add `notes` to those about the recording; after the end it does nothing."""
+        with self._condition:
+            self._notes = {**self._notes, **notes}
 
     def close(self) -> str:
         """Write what is queued and close the bag; gives why it is not a whole one, or an empty text."""
@@ -147,7 +169,10 @@ class BagWriter:
         """Close the bag with the space that was held back, and let go of what still waits."""
         try:
             self._spare.give_back()
+            with self._condition:
+                self._bag.custom_data = self._notes
             self._bag.close()
+            (self._folder / NOTES_NAME).unlink(missing_ok=True)
         except OSError as error:
             ended = f"{ended or 'closing failed'}; the bag has no index ({error}): `mcap recover` restores it"
         with self._condition:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import threading
 from io import FileIO
 
 import pytest
+import yaml
 from mcap.reader import make_reader
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from magma_ros import bag_writer
-from magma_ros.bag_writer import BagTopic, BagWriter, SpareFile
+from magma_ros.bag_writer import NOTES_NAME, BagTopic, BagWriter, SpareFile
 from magma_ros.errors import RecordingError
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
@@ -140,3 +142,30 @@ def test_too_little_space_refuses_to_begin(tmp_path):
     """What could not be recorded for a second is said before the start."""
     with pytest.raises(RecordingError, match=r"expected .* GiB of free space, got"):
         begin(tmp_path / "bag", min_free_bytes=2**60)
+
+
+def test_notes_are_in_the_metadata_of_a_closed_bag(tmp_path):
+    """Those of the start and those that were added, beside the bag and in the MCAP file; nothing else is left."""
+    writer = begin(tmp_path / "bag", notes={"instruction": "12", "outcome": "unknown"})
+    assert {"instruction": "12", "outcome": "unknown"} == json.loads((tmp_path / "bag" / NOTES_NAME).read_text())
+    writer.note({"outcome": "success"})
+    assert "" == writer.close()
+    expected = {"instruction": "12", "outcome": "success"}
+    with Reader(tmp_path / "bag") as bag:
+        assert expected == bag.storage.metadata.custom
+    with (tmp_path / "bag/bag.mcap").open("rb") as file:
+        (record,) = make_reader(file).iter_metadata()
+    assert expected == yaml.safe_load(record.metadata["serialized_metadata"])["custom_data"]
+    assert ["bag.mcap", "metadata.yaml"] == sorted(path.name for path in (tmp_path / "bag").iterdir())
+
+
+def test_notes_of_a_full_disk_say_what_was_known(tmp_path, monkeypatch):
+    """A bag that ended by itself has the notes of its start."""
+    writer = begin(tmp_path / "bag", notes={"outcome": "unknown"})
+    monkeypatch.setattr(bag_writer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": -1}))
+    writer.offer("a", 7, message("last"))
+    wait_until_ended(writer)
+    writer.note({"outcome": "success"})
+    writer.close()
+    with Reader(tmp_path / "bag") as bag:
+        assert {"outcome": "unknown"} == bag.storage.metadata.custom

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _OURS = (
     interface.POLICY_ACTION,
+    interface.TAKEN_ACTION,
+    interface.TELEOP_TWIST,
+    interface.TELEOP_GRIPPER,
     interface.ACTION_CHUNK,
     interface.ACTION_CONTRACT,
     interface.STATUS,

@@ -12,14 +12,23 @@ from magma_ros.ros import interface
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("launch_stand_in")
-BRINGUP, DEMO, RECORD = (ROOT / "launch" / f"{name}.launch.py" for name in ("bringup", "demo", "record"))
+BRINGUP, DEMO, RECORD, TELEOP = (
+    ROOT / "launch" / f"{name}.launch.py" for name in ("bringup", "demo", "record", "teleop")
+)
 ARGUMENTS = {
     BRINGUP: {
         *("arm", "checkpoint", "remote", "camera", "image_transport", "instruction", "device", "dtype", "quantization"),
         *("embodiment", "dry_run", "speed_scale", "namespace", "use_sim_time", "params_file", "autostart", "log_level"),
         *("motion_profile", "rviz"),
     },
-    RECORD: {"arm", "camera", "image_transport", "output", "min_free_gib", "namespace", "use_sim_time", "log_level"},
+    RECORD: {
+        *("arm", "camera", "image_transport", "output", "episodes", "min_free_gib", "namespace", "use_sim_time"),
+        "log_level",
+    },
+    TELEOP: {
+        *("arm", "device", "joystick", "script", "speed_m_s", "speed_rad_s", "instruction", "operator", "terminal"),
+        *("namespace", "use_sim_time", "log_level"),
+    },
 }
 ARGUMENTS[DEMO] = {"checkpoint", "namespace", "instruction", "seed", "rviz", "log_level"} | ARGUMENTS[BRINGUP]
 
@@ -103,10 +112,12 @@ def test_every_parameter_that_a_launch_file_sets_exists(stand_in):
         "motion_node": interface.MOTION_PARAMETERS,
         "view_node": interface.VIEW_PARAMETERS,
         "recorder_node": interface.RECORDER_PARAMETERS,
+        "teleop_node": interface.TELEOP_PARAMETERS,
         "arm_node": interface.ARM_PARAMETERS,
     }
     for path in ARGUMENTS:
-        for node in stand_in.perform(path, share=ROOT, arm="sim", checkpoint="/somewhere").nodes:
+        nodes = stand_in.perform(path, share=ROOT, arm="sim", checkpoint="/somewhere").nodes
+        for node in (node for node in nodes if node["package"] == "magma_ros"):
             names = {row.name for row in tables[node["executable"]]} | {"use_sim_time"}
             assert set(node["parameters"]) <= names, node["executable"]
 
@@ -121,6 +132,20 @@ def test_the_arm_must_be_named(stand_in):
     """bringup.launch.py has no default arm: nobody's robot is driven with the simulator's limits."""
     with pytest.raises(RuntimeError, match="arm"):
         stand_in.perform(BRINGUP, share=ROOT, checkpoint="/mine")
+
+
+def test_teleoperation_starts_what_the_device_needs(stand_in):
+    """A joystick has its driver, a keyboard a terminal, and the launch ends with the teleoperation."""
+    started = {
+        device: stand_in.perform(TELEOP, share=ROOT, arm="fr3", device=device, speed_m_s="0.1", instruction="12").nodes
+        for device in ("joystick", "keyboard", "script")
+    }
+    assert ["joy_node", "teleop_node"] == [node["executable"] for node in started["joystick"]]
+    assert ["xterm -e", ""] == [started[device][-1]["prefix"] for device in ("keyboard", "script")]
+    assert [1, 1] == [len(started[device]) for device in ("keyboard", "script")]
+    told = started["keyboard"][0]["parameters"]
+    assert (0.1, "12", "keyboard") == (told["speed_m_s"], told["instruction"], told["device"])
+    assert started["keyboard"][0]["ends_all"]
 
 
 def test_rviz_starts_only_when_it_is_wanted(stand_in):

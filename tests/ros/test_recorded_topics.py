@@ -21,6 +21,9 @@ def names(arm):
 
 STACK = {
     "policy_action",
+    "taken_action",
+    "teleop_twist",
+    "teleop_gripper",
     "action_chunk",
     "action_contract",
     "policy_status",

@@ -1,13 +1,20 @@
+import json
 import re
+from pathlib import Path
 
 import numpy as np
-from mcap.reader import make_reader
+from mcap.exceptions import EndOfFile
+from mcap.reader import NonSeekingReader, make_reader
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Bool, Header, String
 
+from magma_ros.bag_writer import NOTES_NAME
+from magma_ros.episode_notes import EpisodeNotes
 from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus
 from magma_ros.ros import interface, pictures
+from magma_ros.ros.episode_bags import next_episode
+from magma_ros.srv import EndEpisode, StartEpisode
 
 RECORDER = ("-m", "magma_ros.ros.recorder_node")
 PICTURE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
@@ -94,3 +101,89 @@ def test_too_little_space_refuses_to_start(peer):
     peer.wait(lambda: child.process.poll() is not None, what="the end")
     assert 2 == child.process.returncode
     assert "GiB of free space" in child.last_lines()
+
+
+def notes_of(folder):
+    with Reader(folder) as bag:
+        return EpisodeNotes.from_dict(bag.storage.metadata.custom)
+
+
+def start_episode(peer, instruction="put carrot on plate", operator="ada"):
+    return peer.call(StartEpisode, interface.START_EPISODE.name, instruction=instruction, operator_name=operator)
+
+
+def end_episode(peer, outcome):
+    return peer.call(EndEpisode, interface.END_EPISODE.name, outcome=outcome)
+
+
+def publish_until(peer, condition, what):
+    def done():
+        publish_all(peer, peer.node.get_clock().now().to_msg())
+        return condition()
+
+    peer.wait(done, what=what)
+
+
+def file_size(folder):
+    return sum(path.stat().st_size for path in folder.glob("*.mcap"))
+
+
+def test_each_episode_is_a_bag_with_its_notes(peer):
+    """Success and failure are kept under numbers, a discarded one leaves nothing, and what is asked wrongly is told."""
+    folder = peer.folder / "demos"
+    child = peer.start("episodes", *RECORDER, output=str(folder), episodes=True)
+    assert "no episode" in end_episode(peer, EndEpisode.Request.SUCCESS).message
+    assert "sentence" in start_episode(peer, instruction=" ").message
+    assert "one line" in start_episode(peer, operator="a\nb").message
+    for outcome in (EndEpisode.Request.SUCCESS, EndEpisode.Request.DISCARD, EndEpisode.Request.FAILURE):
+        started = start_episode(peer)
+        assert started.accepted, started.message
+        bag = Path(started.bag)
+        publish_until(peer, lambda bag=bag: file_size(bag) > 2**20, what="a chunk on the disk")
+        assert "under way" in start_episode(peer).message
+        assert "outcome" in end_episode(peer, 7).message
+        ended = end_episode(peer, outcome)
+        assert ended.accepted, ended.message
+        assert bag.exists() == (outcome != EndEpisode.Request.DISCARD)
+    assert ["episode_000000", "episode_000001"] == sorted(path.name for path in folder.iterdir())
+    found = [notes_of(folder / name) for name in ("episode_000000", "episode_000001")]
+    assert ["success", "failure"] == [notes.outcome for notes in found]
+    assert {("put carrot on plate", "ada", "sim")} == {(n.instruction, n.operator, n.arm) for n in found}
+    assert found[0].started < found[0].ended < found[1].started
+    assert recorded(folder / "episode_000001", "/action_contract", String)
+    assert 0 == child.stop(), child.last_lines()
+
+
+def test_one_bag_for_everything_takes_no_episodes(peer):
+    """A recorder that was not started for episodes says how to."""
+    child = peer.start("everything", *RECORDER, output=str(peer.folder / "everything"))
+    assert "episodes:=true" in start_episode(peer).message
+    assert "no episode" in end_episode(peer, EndEpisode.Request.DISCARD).message
+    assert 0 == child.stop(), child.last_lines()
+    assert (peer.folder / "everything" / "metadata.yaml").is_file()
+
+
+def test_a_killed_recorder_leaves_its_closed_chunks_and_its_notes(peer):
+    """After kill -9 every closed chunk is read, the notes are beside them, and its number is taken."""
+    folder = peer.folder / "killed"
+    child = peer.start("killed", *RECORDER, output=str(folder), episodes=True)
+    bag = Path(start_episode(peer).bag)
+    publish_until(peer, lambda: file_size(bag) > 4 * 2**20, what="some chunks on the disk")
+    child.process.kill()
+    child.process.wait()
+    assert "put carrot on plate" == json.loads((bag / NOTES_NAME).read_text())["instruction"]
+    assert not (bag / "metadata.yaml").exists()
+    with (bag / f"{bag.name}.mcap").open("rb") as file:
+        pictures_read = sum(channel.topic == "/camera/image_raw" for _, channel, _ in closed_chunks(file))
+    assert pictures_read >= 10
+    assert folder / "episode_000001" == next_episode(folder)
+
+
+def closed_chunks(file):
+    """Messages up to where the file breaks off."""
+    messages = NonSeekingReader(file).iter_messages(log_time_order=False)
+    while True:
+        try:
+            yield next(messages)
+        except (EndOfFile, StopIteration):
+            return

@@ -43,6 +43,16 @@ class EnvironmentVariable:
         return resolve(self.default_value, context) if value is None else value
 
 
+class EqualsSubstitution:
+    """`true` or `false`."""
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+
+    def perform(self, context):
+        return str(resolve(self.left, context) == resolve(self.right, context)).lower()
+
+
 class NotEqualsSubstitution:
     """`true` or `false`."""
 

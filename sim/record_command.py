@@ -1,0 +1,107 @@
+"""What `magma-ros record` does: the simulated arm, teleoperated by a script through the whole graph, into bags."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from magma_ros import teleop_script
+from magma_ros.errors import EnvError
+from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.suites import BRIDGE
+
+EXIT_OK, EXIT_FAILED = 0, 1
+_POLL_S = 0.1
+
+
+def record_episodes(
+    script: Annotated[Path, tyro.conf.Positional],
+    *,
+    output: Path,
+    task: str = "carrot_on_plate",
+    seeds: tuple[int, ...] = (0,),
+    instruction: str = "",
+    operator: str = "script",
+    timeout_s: float = 300.0,
+) -> int:
+    """Teleoperate the simulated arm by a script and record an episode for each seed, each in a bag of its own.
+
+    The same nodes as with a person and a real arm: arm, motion node, recorder, teleoperation.
+
+    Args:
+        script: YAML file of keys, twists and orders (docs/recording.md).
+        output: Folder of the bags; episodes in it are kept, and numbered on.
+        task: What lies on the table.
+        seeds: Initial states.
+        instruction: What the episodes show; by default the task's.
+        operator: Who moves the arm.
+        timeout_s: Longest duration of one episode, with the start of its processes [s].
+
+    Returns:
+        0, or 1 when an episode was not recorded; the last lines of the processes say why.
+    """
+    told = {"script": script, "instruction": instruction or BRIDGE.task(task).instruction, "operator": operator}
+    teleop_script.load(script)
+    os.environ.update(graph_environment())
+    with tempfile.TemporaryDirectory(prefix="magma_ros_record_") as logs:
+        for seed in seeds:
+            nodes: dict[str, dict[str, object]] = {
+                "magma_ros.sim.arm_node": {"task": task, "seed": seed},
+                "magma_ros.ros.motion_node": {"arm": "sim", "autostart": True},
+                "magma_ros.ros.recorder_node": {"arm": "sim", "output": output.absolute(), "episodes": True},
+                "magma_ros.ros.teleop_node": {"arm": "sim", "device": "script", **told},
+            }
+            with _running(nodes, Path(logs) / str(seed)) as children:
+                *others, teleop = children
+                status = _wait(teleop, others, timeout_s=timeout_s)
+            if status != 0:
+                print(f"seed {seed}: not recorded\n{teleop.last_lines()}", file=sys.stderr)
+                return EXIT_FAILED
+            print(f"seed {seed}: recorded", flush=True)
+    print(f"{len(seeds)} episodes: {output}")
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _running(nodes: dict[str, dict[str, object]], logs: Path) -> Iterator[list[Child]]:
+    """A process for each node; they end in the reverse order: the recorder closes its bag before the arm goes."""
+    children: list[Child] = []
+    try:
+        for module, parameters in nodes.items():
+            name = module.rpartition(".")[2]
+            pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={_yaml(value)}")]
+            command = [sys.executable, "-m", module, "--ros-args", *pairs]
+            children.append(Child.start(name, command, log=logs / f"{name}.log"))
+        yield children
+    finally:
+        for child in reversed(children):
+            child.stop()
+
+
+def _wait(teleop: Child, others: list[Child], *, timeout_s: float) -> int:
+    """How the script's process ended.
+
+    Raises:
+        EnvError: another process ended first, or the time is over.
+    """
+    end_s = time.monotonic() + timeout_s
+    while (status := teleop.process.poll()) is None:
+        for child in others:
+            child.require_alive()
+        if time.monotonic() > end_s:
+            raise EnvError(f"expected the script to end within {timeout_s} s:\n{teleop.last_lines()}")
+        time.sleep(_POLL_S)
+    return status
+
+
+def _yaml(value: object) -> object:
+    """Text in quotes: ROS reads a parameter's value as YAML, and an instruction may look like a number."""
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else value
