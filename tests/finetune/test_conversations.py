@@ -9,15 +9,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from magma_ros import prompts
 from magma_ros.errors import ConversationError
 from magma_ros.finetune.batches import collate
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.mixture import Sample
+from magma_ros.finetune.objective import batch_loss
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.prompts import Message
 from tests.finetune.networks import magma_8b_processor, magma_tiny
+from tests.model.random_checkpoints import random_model
 
 ONE_PICTURE = {
     "id": "7",
@@ -240,3 +243,18 @@ def test_a_picture_that_became_unreadable_is_named(folder: Path, processor: Magm
     (folder / "carrot.png").write_bytes((folder / "carrot.png").read_bytes()[:-20])
     with pytest.raises(ConversationError, match=r"talk.jsonl, line 2: \('carrot.png',\): "):
         sample(source, 1)
+
+
+def test_a_network_says_what_it_was_trained_to_say(folder: Path, tmp_path: Path) -> None:
+    """A nano network trained on one conversation gives its answer, word for word, when it is asked that question."""
+    model = random_model(tmp_path / "nano")
+    source = opened(written(folder, said("<image>\nWhat is this?", "A carrot.", image="carrot.png")), model.processor)
+    one = sample(source)
+    assert prompts.question_prompt("What is this?", use_image_start_end=True) == one.model_input.prompt
+    optimizer = torch.optim.Adam(model.network.parameters(), lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        batch_loss(model, [one], bin_sigma=0.0).loss.backward()
+        optimizer.step()
+    model.network.eval()
+    assert "A carrot." == "".join(model.generate_text(one.model_input, max_new_tokens=20))
