@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +33,8 @@ def finetune_policy(
         output: Run folder, in place of the recipe's.
         assignments: Values in place of the recipe's, such as steps=500 parts.lora_rank=8 data.0.limit=20.
         plan: Only say what memory it would take of each device; neither data nor weights have to be here.
-        device_memory_gb: For the plan: memory of a GPU that is not in this machine [GB].
-        devices: For the plan: how many share the work.
+        device_memory_gb: For the plan, memory of a GPU that is not in this machine [GB].
+        devices: For the plan, how many share the work.
 
     Returns:
         0, or 1 for a plan that does not fit.
@@ -41,12 +42,14 @@ def finetune_policy(
     if output is not None:
         assignments = (*assignments, f"output={output}")
     chosen = read_recipe(recipe, assignments=assignments)
-    if plan:
-        memory = None if device_memory_gb is None else int(device_memory_gb * _GB)
-        name = None if memory is None else "cuda:0"
-        found, assumed = plan_recipe(chosen, num_devices=devices, device=name, device_bytes=memory)
+    memory = None if device_memory_gb is None else int(device_memory_gb * _GB)
+    name = None if memory is None else "cuda:0"
+    count = int(os.environ.get("WORLD_SIZE", devices))  # set by whoever started several processes
+    if plan or int(os.environ.get("RANK", "0")) == 0:
+        found, assumed = plan_recipe(chosen, num_devices=count, device=name, device_bytes=memory)
         print("\n".join([found.table(), *(f"assumed: {line}" for line in assumed)]), flush=True)
-        return EXIT_OK if found.fits else EXIT_TOO_LARGE
+        if plan:
+            return EXIT_OK if found.fits else EXIT_TOO_LARGE
     from magma_ros.finetune.devices import leave  # noqa: PLC0415 - a plan joins no other process
     from magma_ros.finetune.train import finetune  # noqa: PLC0415 - same
 

@@ -85,17 +85,17 @@ class TensorBoard:
     """Scalars for TensorBoard in `tensorboard/` of the run folder."""
 
     def __init__(self, output: Path, *, from_step: int) -> None:
-        self._writer = SummaryWriter(str(output / EVENTS), purge_step=from_step + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(output / EVENTS), purge_step=from_step + 1)
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Take the figures of `step`; they are on the disk when it returns."""
         for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 class WeightsAndBiases:

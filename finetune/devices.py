@@ -41,7 +41,7 @@ class Devices:
 
     def __init__(self, parallel: Literal["ddp", "fsdp"]) -> None:
         """Join the other processes, if there are any."""
-        handler = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
+        handler = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[handler])
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
@@ -55,7 +55,7 @@ class Devices:
 
     @property
     def loads_weights(self) -> bool:
-        """Whether this process has to read the network's weights; the others of a sharded run get their part from it."""
+        """Whether this process has to read the weights; the others of a sharded run get their parts from it."""
         return self.is_first or not self.shards
 
     @property
@@ -71,8 +71,11 @@ class Devices:
             network: Holds its weights on the CPU where `loads_weights`, elsewhere it may be on the meta device.
             compute_dtype: What sharded weights are gathered in; None gathers them as they are.
         """
+        if self.count == 1:
+            return objective.to(self.device)
         if not self.shards:
-            return self._accelerator.prepare_model(objective)
+            copies: nn.Module = self._accelerator.prepare_model(objective)
+            return copies
         loaded = network.state_dict() if self.is_first else {}
         network.to("meta")
         mesh = init_device_mesh(self.device.type, (self.count,))
@@ -106,9 +109,10 @@ class Devices:
         """Return once every process is here."""
         self._accelerator.wait_for_everyone()
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Let go of what was trained; the processes stay together, see `leave`."""
-        self._accelerator.free_memory()
+        if self.count > 1 or self.device.type == "cuda":
+            self._accelerator.free_memory()
 
     def own_rows(self, whole: Tensor) -> Tensor:
         """The part of a tensor that this process holds of it: all of it, or FSDP2's rows."""

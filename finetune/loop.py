@@ -100,7 +100,7 @@ class Run:
             with self._devices.exchanging(self._objective, wanted=index == len(parts) - 1):
                 figures = self._figures(part)
                 share = self._devices.count * part.num_tokens / num_tokens  # copies and parts average over processes
-                (figures.loss * share).backward()
+                (figures.loss * share).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
             tally.add(figures)
         if not self._saw_gradients:
             require_gradients(self.network)

@@ -94,7 +94,7 @@ class Material:
                 {
                     "episodes": str(one.item.path),
                     "sha256": digest(one.item.path),
-                    "source": dataset.source,
+                    "source": dict(dataset.source),
                     "num_episodes": len(numbers),
                     "held_out": held_out,
                 }

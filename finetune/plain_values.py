@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -25,7 +26,7 @@ def build(kind: type[_T], mapping: Any, *, where: str) -> _T:
     """The dataclass `kind` with the fields in `mapping`; fields that it lacks keep their defaults.
 
     Args:
-        kind: A dataclass whose fields are numbers, texts, paths, literals, tuples, dataclasses or optional ones of them.
+        kind: A dataclass whose fields are numbers, texts, paths, literals, tuples, dataclasses, or one of them or None.
         mapping: Plain values; a list stands for a tuple. The text `1e-4` is a number too, although YAML says otherwise.
         where: Names `mapping` in errors.
 
@@ -120,10 +121,8 @@ def _items(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
 def _scalar(kind: Any, value: Any, where: str) -> Any:
     given = type(value)
     if kind is float and given is str:
-        try:  # YAML 1.1 reads 1e-4, without a point, as text
+        with suppress(ValueError):  # YAML 1.1 reads 1e-4, without a point, as text
             value, given = float(value), float
-        except ValueError:
-            pass
     if kind is float and given in (int, float) and not math.isfinite(value):
         raise RecipeError(f"{where}: expected a finite number, got {value!r}")
     if given is kind or (kind is float and given is int):

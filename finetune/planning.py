@@ -57,14 +57,24 @@ def plan_recipe(
     """
     found = find_devices()
     name = device or ("cuda:0" if "cuda:0" in found else "cpu")
+    workload, config, assumed = workload_of(recipe, num_devices=num_devices, on_gpu=name.startswith("cuda"))
+    memory = found.get(name, found["cpu"]) if device_bytes is None else device_bytes
+    return memory_plan(config, recipe.parts, workload, device=name, device_bytes=memory), assumed
+
+
+def workload_of(recipe: Recipe, *, num_devices: int, on_gpu: bool) -> tuple[Workload, MagmaConfig, list[str]]:
+    """What each device works on, the network's configuration, and what had to be assumed of both.
+
+    Raises:
+        CheckpointError: as `plan_recipe`.
+    """
     architecture, assumed = _architecture(recipe)
     cameras = _cameras(recipe)
     if cameras is None:
         cameras = _UNKNOWN_CAMERAS
         assumed.append("one camera of 256 x 256 px: the episodes are not here")
-    workload = _workload(recipe, architecture, cameras, num_devices=num_devices, on_gpu=name.startswith("cuda"))
-    memory = found.get(name, found["cpu"]) if device_bytes is None else device_bytes
-    return memory_plan(architecture.config, recipe.parts, workload, device=name, device_bytes=memory), assumed
+    workload = _workload(recipe, architecture, cameras, num_devices=num_devices, on_gpu=on_gpu)
+    return workload, architecture.config, assumed
 
 
 def _workload(

@@ -43,12 +43,8 @@ class DataItem:
         if (self.episodes is None) == (self.conversations is None):
             raise RecipeError("data: expected either episodes or conversations in each item, got both or neither")
         _require("data: weight", self.weight is None or 0 < self.weight < math.inf, "more than 0", self.weight)
-        if (
-            self.episodes is not None
-            and self.pictures is not None
-            or self.conversations is not None
-            and self.only_interventions
-        ):
+        misplaced = self.only_interventions if self.episodes is None else self.pictures is not None
+        if misplaced:
             raise RecipeError("data: pictures belong to conversations, only_interventions to episodes")
         _require("data: limit", self.limit is None or self.limit > 0, "more than 0", self.limit)
 
@@ -94,7 +90,7 @@ class Recipe:
 
     Attributes:
         data: What is learnt from.
-        output: Run folder: `checkpoint/` is the result, `log.jsonl` and `tensorboard/` the curves, the rest serves to go on.
+        output: Run folder: `checkpoint/` is the result, `log.jsonl` and `tensorboard/` are the curves.
         steps: Optimiser steps.
         start_from: Checkpoint (folder, name or hub id) that the weights come from.
         tiny: Size of a new magma-tiny to begin with instead; its tokenizer is learnt from the data's instructions.

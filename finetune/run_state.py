@@ -82,7 +82,7 @@ class SavedState:
             self._files = [safe_open(path, framework="pt") for path in (own if self._is_mine else parts)]
         except (OSError, SafetensorError) as fault:
             raise TrainingError(f"{folder}: expected {len(parts)} files of tensors: {fault}") from fault
-        self._names = set(self._files[0].keys())
+        self._names = set(self._files[0].keys())  # type: ignore[no-untyped-call] # untyped there
 
     @classmethod
     def newest(cls, output: Path, devices: Devices) -> SavedState | None:
@@ -98,7 +98,7 @@ class SavedState:
         """
         if name not in self._names:
             raise TrainingError(f"{self.folder}: expected the tensor {name!r}, found {len(self._names)} others")
-        parts: list[Tensor] = [file.get_tensor(name) for file in self._files]
+        parts: list[Tensor] = [file.get_tensor(name) for file in self._files]  # type: ignore[no-untyped-call] # same
         if self._is_mine:
             return parts[0]
         return self._devices.own_rows(parts[0] if len(parts) == 1 else torch.cat(parts))

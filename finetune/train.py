@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,7 +20,6 @@ from magma_ros.finetune.loader import prepared
 from magma_ros.finetune.loop import Run, Tally
 from magma_ros.finetune.material import find_material, make_mixture
 from magma_ros.finetune.parts import prepare
-from magma_ros.finetune.planning import plan_recipe
 from magma_ros.finetune.recipe import Recipe
 from magma_ros.finetune.result import Result
 from magma_ros.finetune.run_folder import claim
@@ -45,13 +45,14 @@ def finetune(recipe: Recipe) -> Path:
     try:
         job = _Job(recipe, devices)
         if not job.result.is_finished():
-            job.train()  # what it held on the device is free again when it returns
+            job.train()
+            devices.release()  # the checkpoint is judged where the network was trained
             if devices.is_first:
                 job.result.judge(devices.device)
                 job.result.publish()
         return job.result.folder
     finally:
-        devices.close()
+        devices.release()
 
 
 class _Job:
@@ -81,8 +82,6 @@ class _Job:
     def train(self) -> None:
         """Take all steps that are left, and write the last one's checkpoint aside."""
         recipe, devices = self._recipe, self._devices
-        if devices.is_first:
-            _tell_plan(recipe, devices)
         run = Run(recipe, self._network(), devices)
         witness = FrozenWitness(run.network)
         self._restore(run)
@@ -140,7 +139,7 @@ class _Job:
         def parts_of(step: int) -> list[TrainingBatch]:
             samples = mixture.batch(recipe.batch_size, step=step, places=self._devices.places)
             bounds = [len(samples) * index // recipe.accumulate for index in range(recipe.accumulate + 1)]
-            return [collate(self._processor, samples[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+            return [collate(self._processor, samples[low:high]) for low, high in pairwise(bounds)]
 
         return prepared(parts_of, range(from_step, recipe.steps), threads=recipe.loader_threads)
 
@@ -199,10 +198,3 @@ class _Clock:
         rate = self._num_lately * self._batch_size / self._lately_s
         self._lately_s, self._num_lately = 0.0, 0
         return {"elapsed_s": round(self.elapsed_s, 3), "samples_per_s": round(rate, 2)}
-
-
-def _tell_plan(recipe: Recipe, devices: Devices) -> None:
-    plan, assumed = plan_recipe(recipe, num_devices=devices.count)
-    _LOG.info("%s", "\n".join([plan.table(), *(f"assumed: {line}" for line in assumed)]))
-    if not plan.fits:
-        _LOG.warning("the plan does not fit this device; going on, because a plan is an estimate")

@@ -30,7 +30,7 @@ class Outer:
 
 
 def test_plain_values_become_dataclasses_and_back() -> None:
-    """Lists, paths, optional values, literals and nested mappings survive both ways; absent keys keep their defaults."""
+    """Lists, paths, optional values, literals and nested mappings survive both ways; absent keys keep defaults."""
     value = Outer("a", Path("b/c"), "two", (1, 2), (Inner(1), Inner(2, 0.25)), Inner(share=1e-4), fast=True)
     assert value == build(Outer, to_plain(value), where="recipe")
     assert Outer("a") == build(Outer, {"name": "a"}, where="recipe")

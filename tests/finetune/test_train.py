@@ -1,8 +1,9 @@
-"""The trainer learns, stops and goes on exactly, and leaves a checkpoint that acts."""
+"""The trainer learns, stops and goes on exactly, and leaves a checkpoint that acts and says where it comes from."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,86 +13,209 @@ import torch
 from safetensors.torch import load_file
 
 from magma_ros.checkpoint import load_policy
+from magma_ros.cli import main
 from magma_ros.episodes import EpisodeDataset
-from magma_ros.errors import CheckpointError
-from magma_ros.finetune.mixture import Mixture, Sample
-from magma_ros.finetune.train import TrainConfig, learning_rate_at, train, write_tiny_architecture
-from tests.model.random_checkpoints import NANO
+from magma_ros.errors import RecipeError, TrainingError
+from magma_ros.finetune.batches import TrainingBatch
+from magma_ros.finetune.loop import Run, Tally
+from magma_ros.finetune.material import digest
+from magma_ros.finetune.parts import Parts
+from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
+from magma_ros.finetune.train import finetune
+from magma_ros.json_files import read_object
+from tests.finetune.short_runs import curve, losses, short_recipe, write_recipe
+from tests.model.random_checkpoints import write_random_checkpoint
 
 
 class PowerCutError(Exception):
     """Ends a run in the middle of a step."""
 
 
-def short_run(episodes: Path, output: Path) -> TrainConfig:
-    """Six steps of a nano network in single precision."""
-    write_tiny_architecture(output / "checkpoint", NANO, instructions=["move with the light"])
-    return TrainConfig(
-        data=(episodes,), output=output, num_steps=6, batch_size=16, save_every=3, log_every=1, autocast=False
-    )
+def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
+    """Those of its checkpoint."""
+    return load_file(recipe.output / "checkpoint" / "model.safetensors")
 
 
 def test_a_network_learns_the_rule_and_acts_on_it(episodes_folder: Path, tmp_path: Path) -> None:
-    """After 150 steps the checkpoint raises the arm in the light and lowers it in the dark."""
-    config = replace(short_run(episodes_folder, tmp_path), num_steps=150, learning_rate=5e-3, warmup_steps=10)
-    policy = load_policy(train(replace(config, save_every=150, ema_decay=0.9)))
-    dataset = EpisodeDataset(episodes_folder)
-    errors = []
-    for index in range(3):
-        episode = dataset.read(index)
-        errors += [
-            policy.infer(episode.observation(step))[0].translation_m[2] - episode.actions[step, 2] for step in range(6)
-        ]
+    """After 150 steps the checkpoint raises the arm in the light and lowers it in the dark.
+
+    Its manifest says so: data hash, recipe, held-out loss, and errors on held-out frames far below the mean's.
+    """
+    recipe = short_recipe(
+        episodes_folder,
+        tmp_path,
+        steps=150,
+        learning_rate=5e-3,
+        schedule=Schedule(warmup_steps=10),
+        save_every=150,
+        ema_decay=0.9,
+        held_out_share=0.1,
+        evaluate_every=75,
+        num_judged_episodes=1,
+        log_every=50,
+    )
+    policy = load_policy(finetune(recipe))
+    training = read_object(tmp_path / "checkpoint" / "magma_ros.json")["training"]
+    (data,) = training["data"]
+    dataset, errors = EpisodeDataset(episodes_folder), []
+    for number in set(range(len(dataset))) - set(data["held_out"]):
+        episode = dataset.read(number)
+        acted = [policy.infer(episode.observation(step))[0].translation_m[2] for step in range(len(episode))]
+        errors += (np.array(acted) - episode.actions[:, 2]).tolist()
     assert np.abs(errors).max() < 0.005
+    assert (1, 11, digest(episodes_folder)) == (len(data["held_out"]), data["num_episodes"], data["sha256"])
+    assert (150, 150, None) == (training["step"], training["recipe"]["steps"], training["parent"])
+    (judged,) = training["metrics"]["open_loop"].values()
+    assert judged["policy"]["mae"]["dz_m"]["value"] < 0.2 * judged["mean"]["mae"]["dz_m"]["value"]
+    assert [75, 150] == [line["step"] for line in curve(recipe) if "held_out_loss" in line]
+    assert training["metrics"]["held_out_loss"] == curve(recipe)[-1]["held_out_loss"]
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(
     episodes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut in the fourth step, a new start: the same losses and the same weights to the bit."""
-    whole, halves = short_run(episodes_folder, tmp_path / "whole"), short_run(episodes_folder, tmp_path / "halves")
-    train(whole)
-    draw = Mixture.batch
+    """A power cut in the fifth step, a new start: the same losses and weights to the bit, each step once."""
+    start = write_random_checkpoint(tmp_path / "start")
+    parts = Parts(method="lora", lora_dropout=0.3, whole=("projector",))
+    lora = {"tiny": None, "start_from": str(start), "parts": parts}
+    for number, changes in enumerate(({}, lora)):
+        recipes = [short_recipe(episodes_folder, tmp_path / f"{name}{number}", **changes) for name in ("whole", "cut")]
+        finetune(recipes[0])
+        advance = Run.advance
 
-    def draw_until_the_cut(data: Mixture, size: int, *, step: int) -> list[Sample]:
-        if step == 3:
-            raise PowerCutError
-        return draw(data, size, step=step)
+        def advance_until_the_cut(run: Run, batches: Sequence[TrainingBatch], advance=advance) -> Tally:
+            if run.step == 4:
+                raise PowerCutError
+            return advance(run, batches)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Mixture, "batch", draw_until_the_cut)
-        with pytest.raises(PowerCutError):
-            train(halves)
-    train(halves)
-    logs = [[json.loads(line)["loss"] for line in (c.output / "log.jsonl").open()] for c in (whole, halves)]
-    assert logs[0] == logs[1]
-    weights = [load_file(c.output / "checkpoint" / "model.safetensors") for c in (whole, halves)]
-    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "advance", advance_until_the_cut)
+            with pytest.raises(PowerCutError):
+                finetune(recipes[1])
+        finetune(recipes[1])
+        assert losses(recipes[0]) == losses(recipes[1])
+        assert [1, 2, 3, 4, 5, 6] == [line["step"] for line in curve(recipes[1])]
+        assert all(torch.equal(value, weights(recipes[1])[name]) for name, value in weights(recipes[0]).items())
 
 
-def test_a_second_run_starts_from_the_averaged_weights_of_the_first(episodes_folder: Path, tmp_path: Path) -> None:
-    """Architecture, tokenizer and statistics are the first run's; with a rate of nearly zero its weights stay too."""
-    first = short_run(episodes_folder, tmp_path / "first")
-    train(first)
-    second = replace(first, output=tmp_path / "second", start_from=first.output, learning_rate=1e-12)
-    folders = [first.output / "checkpoint", train(second)]
-    for name in ("tokenizer.json", "config.json", "dataset_statistics.json"):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-    weights = [load_file(folder / "model.safetensors") for folder in folders]
-    assert all(torch.allclose(value, weights[1][name], atol=1e-6) for name, value in weights[0].items())
+def test_accumulated_parts_and_layers_computed_again_change_nothing(episodes_folder: Path, tmp_path: Path) -> None:
+    """A batch in four parts, with gradient checkpointing: the losses of the whole batch at once, to rounding."""
+    whole = short_recipe(episodes_folder, tmp_path / "whole")
+    parts = short_recipe(
+        episodes_folder, tmp_path / "parts", accumulate=4, gradient_checkpointing=True, loader_threads=3
+    )
+    finetune(whole)
+    finetune(parts)
+    assert losses(whole) == pytest.approx(losses(parts), abs=1e-5)
+
+
+def test_the_result_is_the_average_of_the_weights(episodes_folder: Path, tmp_path: Path) -> None:
+    """After one step the average has come 1 - 1/10 of the way; without an average the result is the weights."""
+    start = write_random_checkpoint(tmp_path / "start")
+    changes = {"steps": 1, "tiny": None, "start_from": str(start)}
+    averaged = short_recipe(episodes_folder, tmp_path / "averaged", **changes)
+    plain = short_recipe(episodes_folder, tmp_path / "plain", ema_decay=0.0, **changes)
+    for recipe in (averaged, plain):
+        finetune(recipe)
+    key = "language_model.lm_head.weight"
+    states = [load_file(next((r.output / "state").rglob("*.safetensors"))) for r in (averaged, plain)]
+    begun, moved = load_file(start / "model.safetensors")[key], states[1][f"weight/{key}"]
+    assert not torch.equal(begun, moved)
+    torch.testing.assert_close(begun + 0.9 * (moved - begun), states[0][f"average/{key}"])
+    assert torch.equal(moved.bfloat16(), weights(plain)[key])
+    assert torch.equal(states[0][f"average/{key}"].bfloat16(), weights(averaged)[key])
+    assert not any(name.startswith("average/") for name in states[1])
+
+
+def test_bfloat16_trains_single_precision_weights(episodes_folder: Path, tmp_path: Path) -> None:
+    """The losses follow those in single precision, and the state is not rounded."""
+    recipes = [short_recipe(episodes_folder, tmp_path / name, precision=name) for name in ("fp32", "bf16")]
+    for recipe in recipes:
+        finetune(recipe)
+    assert losses(recipes[0]) == pytest.approx(losses(recipes[1]), abs=0.05)
+    assert losses(recipes[0]) != losses(recipes[1])
+    state = load_file(next((recipes[1].output / "state").rglob("*.safetensors")))
+    assert {torch.float32} == {value.dtype for value in state.values()}
+
+
+def test_frozen_parts_come_out_as_they_went_in(episodes_folder: Path, tmp_path: Path) -> None:
+    """Bit-identical in the checkpoint after training from another one, and the rest moved (reference trap T9)."""
+    start = write_random_checkpoint(tmp_path / "start")
+    recipe = short_recipe(
+        episodes_folder,
+        tmp_path / "run",
+        tiny=None,
+        start_from=str(start),
+        norm_stats="keep",
+        parts=Parts(frozen=("vision_tower", "embeddings")),
+    )
+    finetune(recipe)
+    before, after = load_file(start / "model.safetensors"), weights(recipe)
+    same = {name for name, value in before.items() if torch.equal(value.bfloat16(), after[name])}
+    assert {name for name in before if name.startswith("vision_tower.") or "embed_tokens" in name} == same
+    for name in ("tokenizer.json", "dataset_statistics.json"):
+        assert (start / name).read_bytes() == (recipe.output / "checkpoint" / name).read_bytes()
+    parent = read_object(recipe.output / "checkpoint" / "magma_ros.json")["training"]["parent"]
+    manifest = read_object(start / "magma_ros.json")
+    assert manifest["fingerprint"] == parent["fingerprint"]
+    assert manifest["files"]["model.safetensors"] == parent["weights"]["model.safetensors"]
+
+
+@pytest.mark.parametrize("save_as", ["merged", "adapter"])
+def test_a_lora_from_a_checkpoint_acts(episodes_folder: Path, tmp_path: Path, save_as: str) -> None:
+    """Merged or attached, it is a checkpoint; statistics are fitted anew to the data (reference trap T15)."""
+    start = write_random_checkpoint(tmp_path / "start")
+    parts = Parts(method="lora", lora_rank=4)
+    changes = {"tiny": None, "start_from": str(start), "parts": parts, "save_as": save_as, "precision": "bf16"}
+    recipe = short_recipe(episodes_folder, tmp_path / "run", **changes)
+    folder = finetune(recipe)
+    policy = load_policy(folder)
+    assert (save_as == "merged") == (folder / "model.safetensors").exists()
+    assert 0.02 == pytest.approx(policy.pipeline.config.norm_stats.q99[2])
+    assert policy.infer(EpisodeDataset(episodes_folder).read(0).observation(0)).actions.shape == (1, 7)
 
 
 def test_a_folder_with_another_run_is_refused(episodes_folder: Path, tmp_path: Path) -> None:
-    """A changed option in the same output folder is an error, not a mixture of two runs."""
-    config = short_run(episodes_folder, tmp_path)
-    train(replace(config, num_steps=1))
-    with pytest.raises(CheckpointError, match="another configuration"):
-        train(config)
+    """A changed option in the same output folder is an error that names it; how a run is run may change."""
+    recipe = short_recipe(episodes_folder, tmp_path, steps=1)
+    finetune(recipe)
+    with pytest.raises(RecipeError, match=r"learning_rate \(0.003 then, 0.1 now\)"):
+        finetune(replace(recipe, learning_rate=0.1))
+    written = (tmp_path / "checkpoint" / "model.safetensors").stat().st_mtime_ns
+    finetune(replace(recipe, accumulate=2, loader_threads=2))
+    assert written == (tmp_path / "checkpoint" / "model.safetensors").stat().st_mtime_ns
 
 
-def test_learning_rate_rises_and_falls() -> None:
-    """Linear over the warm-up, the peak after it, 2 % of the peak at the end."""
-    config = TrainConfig(data=(), output=Path(), num_steps=1000, warmup_steps=100, learning_rate=1e-3)
-    assert 1e-5 == pytest.approx(learning_rate_at(0, config))
-    assert 1e-3 == pytest.approx(learning_rate_at(100, config))
-    assert 2e-5 == pytest.approx(learning_rate_at(1000, config))
+def test_a_gradient_that_is_not_finite_ends_the_run(episodes_folder: Path, tmp_path: Path) -> None:
+    """Nothing is saved of a run that has gone astray; the error names the step."""
+    recipe = short_recipe(episodes_folder, tmp_path, learning_rate=1e30, max_gradient_norm=1e30)
+    with pytest.raises(TrainingError, match=r"step \d: the gradient is not finite"):
+        finetune(recipe)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_more_parts_than_samples_are_refused(episodes_folder: Path, tmp_path: Path) -> None:
+    """Each device works on at least one sample at a time."""
+    with pytest.raises(RecipeError, match="at least one sample"):
+        finetune(short_recipe(episodes_folder, tmp_path, batch_size=4, accumulate=5))
+
+
+def test_conversations_train_beside_actions(episodes_folder: Path, tmp_path: Path) -> None:
+    """A source of text takes its share of each batch, and its loss is in the curve."""
+    records = [
+        {"id": str(index), "conversations": [{"from": "human", "value": "up?"}, {"from": "gpt", "value": "up"}]}
+        for index in range(4)
+    ]
+    (tmp_path / "talk.json").write_text(json.dumps(records), encoding="utf-8")
+    data = (DataItem(episodes=episodes_folder, weight=3.0), DataItem(conversations=tmp_path / "talk.json", weight=1.0))
+    recipe = short_recipe(episodes_folder, tmp_path / "run", data=data)
+    finetune(recipe)
+    assert all(line["text_loss"] > 0 and line["motion_error_bins"] > 0 for line in curve(recipe))
+
+
+def test_the_command_trains_a_recipe(episodes_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`magma-ros finetune FILE --output … --set …` prints where the checkpoint is."""
+    recipe = write_recipe(short_recipe(episodes_folder, tmp_path / "unused"), tmp_path / "recipe.yaml")
+    assert 0 == main(["finetune", str(recipe), "--output", str(tmp_path / "run"), "--set", "steps=2", "log_every=2"])
+    assert f"checkpoint {tmp_path / 'run' / 'checkpoint'}, steps 2" in capsys.readouterr().out
+    assert 1 == len((tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines())
