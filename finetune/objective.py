@@ -97,7 +97,7 @@ class Objective(nn.Module):
         """Cross-entropy of each token with what is wanted there, (n,)."""
         scores = logits.gather(1, labels[:, None])[:, 0]
         actions = logits[:, self._first_id : self._first_id + NUM_ACTION_BINS]
-        wanted = self.wanted[(labels - self._first_id).clamp(0, NUM_ACTION_BINS - 1)]
+        wanted = self.wanted.to(labels.device)[(labels - self._first_id).clamp(0, NUM_ACTION_BINS - 1)]
         is_motion = (columns >= 0) & (columns < _GRIPPER)
         return logits.logsumexp(dim=-1) - torch.where(is_motion, (wanted * actions).sum(dim=-1), scores)
 
