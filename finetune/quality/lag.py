@@ -13,17 +13,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.types import FloatArray
 
 _LEAST_OVERLAP = 12
 """Samples that a correlation needs: with fewer, a standard deviation of z is above a third."""
-_LEAST_REACH = 4
+_LEAST_REACH = 5
 _LARGEST = 0.999
 _LEAST_PEERS = 5
 _LEAST_COMMON = 0.3
-"""Correlation that episodes must have in common before one of them is measured against the others."""
-_LEAST_SPREAD = 0.02
-"""Of a difference of z between episodes: so alike are only copies."""
+"""Correlation that episodes must have in common before one of them is judged."""
+_LEAST_GAIN = 0.15
+"""Of z, by which a lag must be better than none in an episode that others are compared with: clean ones gain 0.05."""
+_LEAST_SPREAD = 0.1
+"""Of a difference of z between episodes, which a handful of them may underestimate; demonstrations give 0.1 to 0.2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,7 @@ class Lag:
         steps: Positive where it comes later; refined below a step.
         correlation: At that lag.
         score: By how many standard deviations it explains more than no lag, by itself or as one of many; 0 where no lag
-            is best.
+            is best, or the largest that was looked at, which may be no peak.
         num_series: Episodes that it was estimated from.
     """
 
@@ -64,8 +67,14 @@ class Lag:
     num_series: int
 
 
+def is_certain(found: Lag, limits: Thresholds, *, alone: bool) -> bool:
+    """Whether a lag, of one episode alone or of all together, is more than chance."""
+    least = limits.lag_score_alone if alone else limits.lag_score
+    return found.correlation >= limits.lag_correlation and found.score >= least
+
+
 def reach_for(rate_hz: float) -> int:
-    """Lags that are looked at: up to 0.6 s, and four steps at least."""
+    """Lags that are looked at: up to 0.6 s, and five steps at least."""
     return max(_LEAST_REACH, math.ceil(0.6 * rate_hz))
 
 
@@ -74,7 +83,7 @@ def correlogram(later: FloatArray, earlier: FloatArray, *, reach: int) -> Correl
     num_steps = len(later)
     if num_steps < reach + _LEAST_OVERLAP:
         return None
-    later, earlier = _standard(later), _standard(earlier)
+    later, earlier = (_standard(_without_trend(series, reach)) for series in (later, earlier))
     if not later.any() or not earlier.any():
         return None
     lags = range(-reach, reach + 1)
@@ -93,7 +102,8 @@ def estimate(curves: Sequence[Correlogram]) -> Lag | None:
     scores = np.arctanh(np.clip([curve.values for curve in curves], -_LARGEST, _LARGEST))
     pooled = weights @ scores / weights.sum()
     best, middle = int(np.argmax(pooled)), curves[0].reach
-    score = 0.0 if best == middle else _certainty(curves, weights, scores, best)
+    is_peak = best not in (0, middle, 2 * middle)
+    score = _certainty(curves, weights, scores, best) if is_peak else 0.0
     return Lag(best - middle + _vertex(pooled, best), float(np.tanh(pooled[best])), score, len(curves))
 
 
@@ -101,14 +111,16 @@ def estimates(curves: Mapping[int, Correlogram]) -> Iterator[tuple[int | None, L
     """The lag that episodes have in common (None), then each episode's own, which its peers help to judge.
 
     One episode of fifty steps is worth some fifteen independent samples, too few to be sure of two steps. But where the
-    others agree that there is no lag, one that is better with a lag stands out by its difference to them.
+    others agree that there is no lag, one that is better with a lag stands out by its difference to them. Where the
+    episodes as a whole show no relation, none of them is judged.
     """
     common = estimate(list(curves.values()))
     if common is None:
         return
     yield None, common
-    peers = _standing_out(list(curves.values())) if common.correlation >= _LEAST_COMMON else np.zeros(len(curves))
-    for (index, curve), score in zip(curves.items(), peers, strict=True):
+    if common.correlation < _LEAST_COMMON:
+        return
+    for (index, curve), score in zip(curves.items(), _standing_out(list(curves.values())), strict=True):
         alone = estimate([curve])
         if alone is not None:
             yield index, replace(alone, score=max(alone.score, score if alone.score > 0.0 else 0.0))
@@ -121,7 +133,7 @@ def _standing_out(curves: Sequence[Correlogram]) -> FloatArray:
     scores, middle = np.arctanh(np.clip([curve.values for curve in curves], -_LARGEST, _LARGEST)), curves[0].reach
     gains = np.delete(scores, middle, axis=1).max(axis=1) - scores[:, middle]
     spread = 1.4826 * float(np.median(np.abs(gains - np.median(gains))))
-    return np.asarray((gains - np.median(gains)) / max(spread, _LEAST_SPREAD))
+    return np.asarray(np.where(gains > _LEAST_GAIN, (gains - np.median(gains)) / max(spread, _LEAST_SPREAD), 0.0))
 
 
 def _certainty(curves: Sequence[Correlogram], weights: FloatArray, scores: FloatArray, best: int) -> float:
@@ -141,6 +153,14 @@ def _vertex(values: FloatArray, best: int) -> float:
     before, at, after = values[best - 1 : best + 2]
     bend = before - 2.0 * at + after
     return 0.0 if bend >= 0.0 else float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+
+
+def _without_trend(series: FloatArray, reach: int) -> FloatArray:
+    """Minus a moving average over twice the lags that are looked at, which reaching and retreating would fill."""
+    window = np.hanning(4 * reach + 1)[1:-1]
+    weights = np.convolve(np.ones(len(series)), window, "same")[: len(series)]
+    trend = [np.convolve(column, window, "same")[: len(series)] / weights for column in series.T]
+    return np.asarray(series - np.stack(trend, axis=1))
 
 
 def _standard(series: FloatArray) -> FloatArray:

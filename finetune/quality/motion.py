@@ -89,7 +89,7 @@ def offset(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:
 
 
 def _offset_finding(found: lag.Lag, period_s: float, limits: Thresholds, *, episode: int | None) -> Finding | None:
-    if found.correlation < limits.lag_correlation or found.score < limits.lag_score:
+    if not lag.is_certain(found, limits, alone=episode is not None):
         return None
     early = found.steps < -limits.offset_early_steps
     late = found.steps > max(limits.offset_late_steps, limits.offset_late_s / period_s)

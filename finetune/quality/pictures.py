@@ -60,7 +60,7 @@ def camera_lag(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]
     for name in _cameras(tracks):
         curves = {track.index: curve for track in tracks if (curve := sight(track, name, limits)) is not None}
         for index, found in lag.estimates(curves):
-            if _is_late(found, tracks, limits):
+            if _is_late(found, tracks, limits, alone=index is not None):
                 shown = _lag_text(name, found, tracks)
                 yield Finding(code="camera_lag", severity="error", episode=index, text=shown)
                 if index is None:
@@ -73,7 +73,7 @@ def sync(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:
     for one, other in combinations(_cameras(tracks), 2):
         both = [track for track in tracks if one in track.cameras and other in track.cameras]
         found = lag.estimate([curve for track in both if (curve := _pair(track, one, other)) is not None])
-        if found is not None and _is_late(found, tracks, limits):
+        if found is not None and _is_late(found, tracks, limits, alone=False):
             first, second = (one, other) if found.steps > 0 else (other, one)
             shown = (
                 f"camera {first!r} shows everything {abs(found.steps):.1f} steps "
@@ -110,10 +110,9 @@ def _cameras(tracks: Sequence[Track]) -> list[str]:
     return list(dict.fromkeys(name for track in tracks for name in track.cameras))
 
 
-def _is_late(found: lag.Lag, tracks: Sequence[Track], limits: Thresholds) -> bool:
+def _is_late(found: lag.Lag, tracks: Sequence[Track], limits: Thresholds, *, alone: bool) -> bool:
     least = max(limits.lag_steps, limits.lag_s / tracks[0].contract.control_period_s)
-    certain = found.correlation >= limits.lag_correlation and found.score >= limits.lag_score
-    return certain and abs(found.steps) >= least
+    return lag.is_certain(found, limits, alone=alone) and abs(found.steps) >= least
 
 
 def _lag_text(camera: str, found: lag.Lag, tracks: Sequence[Track]) -> str:

@@ -32,8 +32,9 @@ class Thresholds:
         lag_steps: A camera that is late by so much shows another step's scene: an error.
         lag_s: And at least so late [s]: a good camera takes 20 to 30 ms.
         lag_correlation: Of picture change and arm motion at the best lag; less is no evidence.
-        lag_score: The best lag is better than none by so many standard deviations, by itself or against the other
-            episodes: fewer than one false alarm in 10,000 series, of which a dataset may have thousands.
+        lag_score: The best lag of all episodes together is better than none by so many standard deviations: one in 200
+            unrelated series gets there, and six late demonstrations do.
+        lag_score_alone: Same of one episode, by itself or against the others: none of 200 clean demonstrations does.
         offset_early_steps: Measured motion so long before its action means that actions are written too late.
         offset_late_steps: Measured motion so long after its action; an arm that follows a target lags by about one.
         offset_late_s: And at least so long [s].
@@ -74,7 +75,8 @@ class Thresholds:
     lag_steps: float = 0.75
     lag_s: float = 0.03
     lag_correlation: float = 0.3
-    lag_score: float = 4.0
+    lag_score: float = 3.0
+    lag_score_alone: float = 3.5
     offset_early_steps: float = 0.75
     offset_late_steps: float = 2.0
     offset_late_s: float = 0.25

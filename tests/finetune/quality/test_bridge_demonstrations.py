@@ -47,9 +47,9 @@ def test_a_fault_of_all_demonstrations_is_named_and_no_other(name: str, demos: l
     assert {code} == errors_of([plant(episode) for episode in demos], contract=BRIDGE_CONTRACT)
 
 
-@pytest.mark.parametrize("name", [name for name in SYSTEMATIC if name != "late_camera"])
+@pytest.mark.parametrize("name", [name for name in SYSTEMATIC if name not in ("late_camera", "late_actions")])
 def test_a_fault_of_one_demonstration_is_named_and_no_other(name: str, demos: list[Episode]) -> None:
-    """Among clean ones."""
+    """Among clean ones; a shift in one of so few is within chance, `test_lag.py` has it among more."""
     plant, code = SYSTEMATIC[name]
     spoiled = [plant(demos[0]), *demos[1:]]
     assert {code} == errors_of(spoiled, contract=BRIDGE_CONTRACT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,20 @@ from tests.model.random_checkpoints import CONTRACT
 NUM_EPISODES = 5
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Five clean episodes with films."""
-    with EpisodeWriter(tmp_path / "demos", contract=CONTRACT, source={"env": "invented"}, pictures="video") as writer:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five clean episodes with films, which stay as they are."""
+    folder = tmp_path_factory.mktemp("written") / "demos"
+    with EpisodeWriter(folder, contract=CONTRACT, source={"env": "invented"}, pictures="video") as writer:
         for seed in range(NUM_EPISODES):
             writer.append(reaching(seed))
-    return tmp_path / "demos"
+    return folder
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of them to spoil."""
+    return Path(shutil.copytree(written, tmp_path / "demos"))
 
 
 def errors(report: QualityReport) -> set[tuple[str, int | None]]:
