@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +183,17 @@ def test_a_ladder_beside_a_checkpoint_is_none_of_its_files(tmp_path: Path) -> No
     assert before != checkpoint.manifest_digest(folder)
     with pytest.raises(CheckpointError, match=r"expected magma_ros\.json"):
         checkpoint.manifest_digest(tmp_path / "next")
+
+
+def test_a_policy_that_nobody_uses_any_more_goes_at_once(tmp_path: Path) -> None:
+    """Its network needs no garbage collector: the policy node keeps that away from what it has loaded."""
+    policy = load_policy(write_random_checkpoint(tmp_path))
+    policy.infer(observation())
+    network = weakref.ref(policy.model.network)  # type: ignore[attr-defined]
+    gc.collect()
+    gc.disable()
+    try:
+        del policy
+        assert network() is None
+    finally:
+        gc.enable()

@@ -62,10 +62,11 @@ class Decoder:
         self._cache: KeyValueCache | None = None
         self._encoded: tuple[object, ...] | None = None
         self._num_prompts = 0
-        self._answer_scores = self._eager_answer_scores
+        # Not bound to this object, which would then hold itself: a network that nobody uses any more has to go at once.
+        self._answer_scores = Decoder._eager_answer_scores
         if compile_passes:
             mode = "reduce-overhead" if network.embeddings.is_cuda else "default"
-            self._answer_scores = torch.compile(self._eager_answer_scores, mode=mode, dynamic=False)
+            self._answer_scores = torch.compile(self._answer_scores, mode=mode, dynamic=False)
 
     @torch.inference_mode()
     def actions(
@@ -213,7 +214,7 @@ class Decoder:
     def _scores_of_answer(self, rows: _Rows, ids: Tensor) -> Tensor:
         """Scores of tokens 1 … 6 given the six ids before them, (B, 6, 256)."""
         slots = torch.arange(rows.num_slots, rows.num_slots + ids.shape[1], device=ids.device)
-        return self._answer_scores(ids, slots, *self._places(rows, slots)).clone()
+        return self._answer_scores(self, ids, slots, *self._places(rows, slots)).clone()
 
     def _eager_answer_scores(self, ids: Tensor, slots: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         embedded = self.network.language_model.model.embed_tokens(ids)
