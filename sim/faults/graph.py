@@ -18,13 +18,13 @@ from lifecycle_msgs.srv import ChangeState
 
 from magma_ros import arms
 from magma_ros.errors import EnvError
-from magma_ros.msg import PolicyStatus
+from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.sim.faults import loss
 from magma_ros.sim.faults.settings import INSTRUCTION, RunFiles, pose_topic
 from magma_ros.sim.faults.state_process import TRUE_PREFIX
 from magma_ros.sim.faults.switch import Switch
 from magma_ros.sim.faults.witness import Witness
-from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.processes import Child, fresh_id, graph_environment
 
 READY_S = 40.0
 """Longest wait for a graph to move the arm [s]; on two busy cores its processes take some seconds to start."""
@@ -35,8 +35,12 @@ _HOST = "127.0.0.1"
 
 
 def environment() -> dict[str, str]:
-    """What this process and its children need before the first graph: a domain of its own, UDP on loopback alone."""
+    """What this process and its children need before the first graph: UDP on loopback alone, and a domain of its own.
+
+    A domain that the user chose may have a real arm in it, or another run of the suite.
+    """
     return graph_environment() | {
+        "ROS_DOMAIN_ID": str(fresh_id()),
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(Path(__file__).with_name("udp_on_loopback.xml")),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
     }
@@ -49,6 +53,8 @@ class GraphKind(Enum):
     SIM_TIME = "sim_time"
     SERVED = "served"
     TF = "tf"
+    TELEOP = "teleop"
+    """As PLAIN, and a person has the arm."""
     LOSSY = "lossy"
 
 
@@ -62,6 +68,8 @@ NODES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Module of each process."""
+
+TELEOP_DEVICE = "magma_ros.sim.faults.teleop_process"
 
 
 class Graph:
@@ -85,10 +93,11 @@ class Graph:
         self.files = RunFiles(folder)
         self.files.write(pose_from_tf=kind is GraphKind.TF)
         self.arm = arms.load(self.files.arm)
-        self._switches = {name: Switch(self.files.switch(name)) for name in (*NODES, "goals")}
+        self._switches = {name: Switch(self.files.switch(name)) for name in (*NODES, "teleop", "goals")}
         self._environment = loss.environment(folder) if kind is GraphKind.LOSSY else {}
         self._port = _free_port()
         self._modules = {name: ["-m", module] for name, module in NODES.items()} | {"motion": list(motion)}
+        self._modules["teleop"] = ["-m", TELEOP_DEVICE]
         if kind is GraphKind.SERVED:
             self._modules["policy"] = ["-m", "magma_ros.ros.policy_node"]
         self._num_started = 0
@@ -98,7 +107,7 @@ class Graph:
         try:
             if kind is GraphKind.SERVED:
                 self.start_server()
-            for name in NODES:
+            for name in (*NODES, "teleop") if kind is GraphKind.TELEOP else NODES:
                 self.start(name)
         except BaseException:
             self.close()
@@ -236,10 +245,15 @@ class Graph:
             since_s = time.monotonic() - _MOVING_S
             recent = [sample for sample in self.witness.commands[-100:] if sample.t_s >= since_s]
             enough = 0.5 * _MOVING_S * self.arm.command_rate_hz
-            return len(recent) >= enough and not any(sample.is_zero for sample in recent)
+            return self._right_one_acts() and len(recent) >= enough and not any(sample.is_zero for sample in recent)
 
         self.wait(moves, timeout_s=within_s, what="", required=False)
         return moves()
+
+    def _right_one_acts(self) -> bool:
+        motion = self.witness.motion
+        person_acts = motion is not None and motion.actor == MotionStatus.PERSON
+        return person_acts == (self.kind is GraphKind.TELEOP)
 
     def _state(self) -> str:
         said = [f"{status.reason}: {status.detail}" for status in [self.witness.motion] if status is not None]
@@ -252,7 +266,7 @@ class Graph:
     def _ros_arguments(self, name: str) -> list[str]:
         parameters: dict[str, Any] = {"arm": self.files.arm}
         remappings: dict[str, str] = {}
-        if name in ("camera", "state"):
+        if name in ("camera", "state", "teleop"):
             parameters = {"run_folder": self.files.folder}
         elif name == "driver":
             topics = filter(None, (self.arm.topics.joint_states, pose_topic(self.arm)))

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped, Vector3
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Header, String
+from std_msgs.msg import Float64, Header, String
 
 from magma_ros.msg import EndEffectorDelta, PolicyStatus
 from magma_ros.ros import interface
@@ -44,6 +44,12 @@ def messages(graph: Graph) -> Iterator[tuple[str, Any]]:
     for x_m in (math.nan, math.inf, 1e300, -5.0):
         yield action, EndEffectorDelta(header=Header(stamp=stamp, frame_id="base_link"), translation_m=Vector3(x=x_m))
     yield action, EndEffectorDelta(header=Header(frame_id="base_link"), gripper_opening=math.nan)
+    for speed_m_s in (math.nan, math.inf, 1e300):
+        twist = Twist(linear=Vector3(x=speed_m_s))
+        yield interface.TELEOP_TWIST.name, TwistStamped(header=Header(stamp=stamp, frame_id=_LONG), twist=twist)
+    yield interface.TELEOP_TWIST.name, TwistStamped(twist=Twist(linear=Vector3(x=1.0)))
+    for opening in (math.nan, -3.0, 7.0):
+        yield interface.TELEOP_GRIPPER.name, Float64(data=opening)
     for contract in ("", "{", "[]", '{"frame": 7}', "[" * 5000, _LONG):
         yield interface.ACTION_CONTRACT.name, String(data=contract)
     yield interface.STATUS.name, PolicyStatus(state=255, stop_reason=_LONG, detail=_LONG)

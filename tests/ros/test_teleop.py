@@ -21,8 +21,8 @@ from magma_ros.ros.bag_reader import BagReader
 TELEOP = ("-m", "magma_ros.ros.teleop_node")
 POLICY = str(Path(__file__).with_name("scripted_policy_node.py"))
 RELEASE_S = 1.5
-STEP_M, SLACK_M = 0.01, 0.0101
-"""Way of 5 cm/s in a control period of the simulated arm; its clock and the motion node's may differ by one step."""
+STEP_M, SLACK_M = 0.01, 0.0201
+"""Way of 5 cm/s in a control period of the simulated arm; a busy machine may lose two steps of an episode."""
 
 EPISODE = """
 steps:
@@ -91,6 +91,9 @@ def test_a_script_becomes_an_episode_in_a_bag(peer, arm):
     actions = [conversions.action_from_message(m.message) for m in messages if m.topic == "/taken_action"]
     moved_m = sum(action.translation_m for action in actions)
     assert pytest.approx([0.05, 0.0, 0.04], abs=SLACK_M) == moved_m
+    assert {(STEP_M, 0.0, 0.0), (0.0, 0.0, STEP_M), (0.0, 0.0, 0.0)} == {
+        tuple(a.translation_m.round(9)) for a in actions
+    }
     assert pytest.approx(moved_m, abs=SLACK_M) == position(peer) - before
     assert [1.0, 0.0] == pytest.approx([actions[0].gripper_opening, actions[-1].gripper_opening], abs=0.1)
     assert MotionStatus.PERSON in {m.message.actor for m in messages if m.topic == "/motion_status"}
