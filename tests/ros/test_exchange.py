@@ -1,7 +1,9 @@
 """Policies change places on one thread: what their own threads answer late, and what is released when."""
 
+import gc
 import threading
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -198,6 +200,21 @@ def test_there_are_never_more_than_two(stage):
     assert (True, False) == (stage.policies["a"].closed, stage.policies["b"].closed)
     assert "" == stage.swapped(PREVIOUS)
     assert "b" == stage.acting.setup.checkpoint
+
+
+def test_the_policy_that_was_released_is_held_by_nobody(stage):
+    """No thread, answer or cycle keeps it: what is loaded is out of the garbage collector's sight."""
+    gc.collect()
+    gc.disable()
+    try:
+        stage.acting.instructions.follow("lift")
+        stage.watch_until(lambda: len(stage.published) >= 3, seeing=True)
+        assert "" == stage.swapped("b", seeing=True)
+        assert "" == stage.swapped("c", seeing=True)
+        released = weakref.ref(stage.policies.pop("a"))
+        assert released() is None
+    finally:
+        gc.enable()
 
 
 def test_a_refused_third_policy_leaves_none_to_go_back_to(stage):
