@@ -153,17 +153,6 @@ class EpisodeSource:
         return episode
 
 
-def open_datasets(folders: Sequence[Path]) -> list[EpisodeDataset]:
-    """The episode folders, opened.
-
-    Raises:
-        EpisodeError: none given, or one that is empty or cannot be used.
-    """
-    if not folders:
-        raise EpisodeError("expected folders with at least one episode each, got none")
-    return [ChosenEpisodes(folder).open()[0] for folder in folders]
-
-
 def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> NormStats:
     """Statistics of the recorded actions of all `chosen` episodes together, in the contract's own numbers.
 
