@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Literal
 
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
@@ -30,6 +31,10 @@ BLOCKS = (LlamaDecoderLayer, ConvNextLayer)
 """Layers that the network is made of; each is shared out, and gathered, by itself."""
 
 
+PATIENCE = timedelta(hours=2)
+"""Longest wait for another process: the first one hashes data, and writes a large checkpoint alone."""
+
+
 class Devices:
     """This process among those of the run.
 
@@ -41,8 +46,11 @@ class Devices:
 
     def __init__(self, parallel: Literal["ddp", "fsdp"]) -> None:
         """Join the other processes, if there are any."""
-        handler = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-        self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[handler])
+        handlers = [
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+            InitProcessGroupKwargs(timeout=PATIENCE),
+        ]
+        self._accelerator = Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=handlers)
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
         self.device: torch.device = self._accelerator.device

@@ -85,7 +85,7 @@ class _Job:
         run = Run(recipe, self._network(), devices)
         witness = FrozenWitness(run.network)
         self._restore(run)
-        held_out = HeldOut(recipe, self._material, self._pipeline, self._processor, devices)
+        held_out = self._held_out()
         batches = self._batches(run.step)
         with Curves(recipe, from_step=run.step, writes=devices.is_first) as curves:
             for parts in batches:
@@ -143,10 +143,15 @@ class _Job:
 
         return prepared(parts_of, range(from_step, recipe.steps), threads=recipe.loader_threads)
 
+    def _held_out(self) -> HeldOut | None:
+        if not self._recipe.evaluate_every:
+            return None
+        return HeldOut(self._recipe, self._material, self._pipeline, self._processor, self._devices)
+
     def _is_due(self, step: int, every: int) -> bool:
         return every > 0 and (step % every == 0 or step == self._recipe.steps)
 
-    def _figures_of(self, run: Run, tally: Tally, rate: float, held_out: HeldOut) -> dict[str, float]:
+    def _figures_of(self, run: Run, tally: Tally, rate: float, held_out: HeldOut | None) -> dict[str, float]:
         """What the curves get after this step; empty after most steps."""
         new: dict[str, float] = {}
         if self._is_due(run.step, self._recipe.log_every):
