@@ -22,9 +22,7 @@ def frozen(track: Track, limits: Thresholds) -> Iterator[Finding]:
     moving = ~track.measured_still(limits)
     for name, camera in track.cameras.items():
         typical = float(np.median(camera.change[moving])) if moving.sum() >= _LEAST_MOVING else 0.0
-        nothing = _empty(camera, limits)
-        repeated = camera.change <= max(limits.frozen_levels, limits.frozen_share * typical)
-        repeated &= ~(nothing[:-1] & nothing[1:])
+        repeated = _repeated(camera, typical, limits)
         held = [
             (first, last)
             for first, last in stretches(repeated, at_least=limits.frozen_steps)
@@ -88,6 +86,15 @@ def sight(track: Track, camera: str, limits: Thresholds) -> lag.Correlogram | No
         return None
     seen, moved = _change(track.cameras[camera]), np.sqrt(track.way_m)[:, None]
     return lag.correlogram(seen, moved, reach=lag.reach_for(track.contract.control_rate_hz))
+
+
+def _repeated(camera: CameraTrack, typical: float, limits: Thresholds) -> NDArray[np.bool_]:
+    """Pictures that are followed by the same one, (T-1,); empty ones apart."""
+    repeated = camera.change <= max(limits.frozen_levels, limits.frozen_share * typical)
+    key_frames = camera.change <= limits.key_frame_share * typical
+    repeated[1:-1] |= key_frames[1:-1] & repeated[:-2] & repeated[2:]
+    nothing = _empty(camera, limits)
+    return np.asarray(repeated & ~(nothing[:-1] & nothing[1:]))
 
 
 def _empty(camera: CameraTrack, limits: Thresholds) -> NDArray[np.bool_]:

@@ -23,6 +23,8 @@ class Thresholds:
         stuck_share: Measured of commanded motion below which nothing moves; a slow controller still makes half.
         frozen_share: A picture change below this share of the episode's median during motion is a repeated picture.
         frozen_levels: Same in grey levels, for what compression leaves of two equal pictures.
+        key_frame_share: Between two repeats, what the key frame of a video may change of an equal picture; 0.1 to 0.25 is
+            usual.
         frozen_steps: So many repeats in a row are an error; single ones come from a camera out of phase.
         frozen_way_m: The arm must have moved so far meanwhile [m], so that the picture had to change.
         repeat_share: So many single repeats among moving steps mean a camera slower than the control rate.
@@ -65,6 +67,7 @@ class Thresholds:
     stuck_share: float = 0.1
     frozen_share: float = 0.05
     frozen_levels: float = 0.02
+    key_frame_share: float = 0.35
     frozen_steps: int = 3
     frozen_way_m: float = 0.01
     repeat_share: float = 0.25

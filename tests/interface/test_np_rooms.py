@@ -74,6 +74,8 @@ NP_ROOMS = (
     "magma_ros.wiggle_report",
     "magma_ros.wiggle_motion",
     "magma_ros.cli",
+    "magma_ros.finetune.quality",
+    "magma_ros.finetune.quality.command",
     "magma_ros.sim",
     "magma_ros.sim.env",
     "magma_ros.sim.kinematic_arm",

@@ -10,7 +10,7 @@ import pytest
 
 from magma_ros.contract import CameraSpec
 from magma_ros.episodes import Episode
-from magma_ros.finetune.quality import collection
+from magma_ros.finetune.quality import collection, pictures
 from magma_ros.finetune.quality.findings import Finding, without_consequences
 from magma_ros.finetune.quality.track import stretches
 from tests.finetune.quality.moving_pictures import (
@@ -234,6 +234,18 @@ def test_steps_of_a_finding_are_those_of_the_fault(clean: list[Episode]) -> None
     plant, _ = SYSTEMATIC["frozen_camera"]
     (found,) = codes([plant(clean[0]), *clean[1:]])["frozen_frames"]
     assert (20, 39) == found.steps
+
+
+def test_key_frames_of_a_video_do_not_hide_a_frozen_camera(clean: list[Episode]) -> None:
+    """They change an equal picture a little, every other step; a sixth of what motion changes is no motion."""
+    (track,) = tracks_of([SYSTEMATIC["frozen_camera"][0](clean[0])])
+    camera = track.cameras["image"]
+    change = camera.change + np.where(np.arange(59) % 2, np.median(camera.change) / 6, 0.0)
+    shown = replace(track, cameras={"image": replace(camera, change=change)})
+    (found,) = pictures.frozen(shown, LIMITS)
+    assert found.steps is not None
+    assert found.steps[0] in (20, 21)
+    assert found.steps[1] in (38, 39)
 
 
 def test_a_missing_camera_and_steps_that_are_too_long_are_errors(clean: list[Episode]) -> None:
