@@ -82,6 +82,10 @@ def _to_episode(raw: RawEpisode) -> Episode:
     state, record = raw.columns["observation.state"], raw.record
     if len(set(raw.instructions)) != 1:
         raise EpisodeError(f"expected one instruction in an episode, got {sorted(set(raw.instructions))}")
+    if not {f"magma_ros/{name}" for name in ("seed", "success", "operator")} <= record.keys():
+        raise EpisodeError(
+            "expected a seed, an outcome and an operator in meta/episodes; who else appended this episode?"
+        )
     num_named = len(STATE_NAMES)
     return Episode(
         images={name.removeprefix(CAMERA_PREFIX): pictures for name, pictures in raw.pictures.items()},

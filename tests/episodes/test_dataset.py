@@ -197,6 +197,19 @@ def test_gaps_and_numbers_beyond_the_end_are_refused(tmp_path: Path) -> None:
         EpisodeDataset(tmp_path)
 
 
+def test_an_episode_that_another_library_appended_is_named(tmp_path: Path) -> None:
+    """LeRobot itself can append to our datasets, without what it has no columns for: that episode alone is refused."""
+    write(tmp_path, make_episode(), make_episode())
+    rows = pq.read_table(tmp_path / ROWS)
+    pq.write_table(rows.slice(0, 1), tmp_path / ROWS)
+    theirs = rows.slice(1).drop_columns([name for name in rows.column_names if name.startswith("magma_ros/")])
+    pq.write_table(theirs, tmp_path / ROWS.replace("file-000", "file-001"))
+    dataset = EpisodeDataset(tmp_path)
+    assert_same(make_episode(), dataset.read(0))
+    with pytest.raises(EpisodeError, match="episode 1: expected a seed, an outcome and an operator"):
+        dataset.verify()
+
+
 @pytest.mark.parametrize("text", [None, "", "[]", '{"format": 2}', '{"format": 3}', '{"format": 3, "contract": {}}'])
 def test_folders_without_a_description_are_refused(tmp_path: Path, text: str | None) -> None:
     """Only a magma_ros.json of the known format opens a folder."""
