@@ -18,6 +18,9 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from magma_ros.model.network import MagmaNetwork
 
+BLOCKS = (ConvNextLayer, LlamaDecoderLayer)
+"""What the tower and the Llama are made of; each is computed again, or gathered from several devices, by itself."""
+
 
 def enable_gradient_checkpointing(network: MagmaNetwork) -> None:
     """Recompute each block of the tower and of the Llama in the backward pass, in training only (trap T19).
@@ -26,7 +29,7 @@ def enable_gradient_checkpointing(network: MagmaNetwork) -> None:
     """
     draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in network.modules())
     for module in network.modules():
-        if isinstance(module, ConvNextLayer | LlamaDecoderLayer):
+        if isinstance(module, BLOCKS):
             setattr(module, "forward", _recomputed(module, preserve_rng_state=draws))  # noqa: B010 - of one module alone
 
 

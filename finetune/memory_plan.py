@@ -11,6 +11,8 @@
 | forward and backward | counted by a rehearsal on tensors without contents (`rehearsal`), gradients included |
 
 This is the split of Rajbhandari et al. 2020 (ZeRO, section 3), of which FSDP divides the first four among its devices.
+Each of them then holds some weights whole, and their gradients until these are divided: all outside the blocks, and two
+blocks. That is added to forward and backward as if all of it were trained.
 What the libraries keep for themselves (about 0.5 GB for CUDA) and fragmentation have to fit into the tenth of the
 device that the plan leaves free.
 """
@@ -109,6 +111,7 @@ def memory_plan(config: MagmaConfig, parts: Parts, workload: Workload, *, device
 def _plan(config: MagmaConfig, parts: Parts, workload: Workload, *, device: str, device_bytes: int) -> MemoryPlan:
     found, shards = rehearse(config, parts, workload), workload.num_shards
     gradients = found.num_trained * _GRADIENT
+    gathered = 0 if shards == 1 else 2 * found.num_gathered * (2 if workload.precision == "bf16" else 4)
     return MemoryPlan(
         device=device,
         device_bytes=device_bytes,
@@ -118,7 +121,7 @@ def _plan(config: MagmaConfig, parts: Parts, workload: Workload, *, device: str,
         gradient_bytes=gradients // shards,
         optimizer_bytes=found.num_trained * _MOMENTS // shards,
         average_bytes=found.num_trained * _AVERAGE // shards if workload.averaged else 0,
-        passing_bytes=max(0, found.passing_bytes - gradients) + gradients // shards,
+        passing_bytes=max(0, found.passing_bytes - gradients) + gradients // shards + gathered,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from magma_ros.finetune.gradient_checkpointing import enable_gradient_checkpointing
+from magma_ros.finetune.gradient_checkpointing import BLOCKS, enable_gradient_checkpointing
 from magma_ros.finetune.lora import base_layers
 from magma_ros.finetune.parts import Parts, prepare, trainable
 from magma_ros.model.config import MagmaConfig
@@ -64,12 +64,15 @@ class Rehearsal:
         num_trained: Numbers that the optimiser changes.
         num_parameters: All numbers of the checkpoint and its LoRA.
         passing_bytes: Most that forward and backward hold at once: activations, gradients, everything in between.
+        num_gathered: Numbers that a device holds whole where several share them: all outside blocks, and two blocks,
+            the one in work and the next.
     """
 
     weights_bytes: int
     num_trained: int
     num_parameters: int
     passing_bytes: int
+    num_gathered: int
 
 
 NF4_BYTES = 0.5 + 1 / 64
@@ -84,7 +87,7 @@ def rehearse(config: MagmaConfig, parts: Parts, workload: Workload) -> Rehearsal
     """
     with torch.device("meta"):
         network = MagmaNetwork(config).train().to(getattr(torch, workload.base_dtype))
-        packed = sum(_num_weights(network, name) for name in base_layers(network)) if parts.method == "qlora" else 0
+        packed = [_num_weights(network, name) for name in base_layers(network)] if parts.method == "qlora" else []
         # nf4 needs a GPU; what passes is that of a LoRA over the same layers in the base's own number type.
         prepare(network, replace(parts, method="lora") if packed else parts)
     sizes = [(p.numel(), p.element_size()) for p in network.parameters()]
@@ -98,10 +101,11 @@ def rehearse(config: MagmaConfig, parts: Parts, workload: Workload) -> Rehearsal
             for _ in range(min(workload.accumulate, 2)):
                 _step(network, workload)
     return Rehearsal(
-        weights_bytes=sum(count * size for count, size in sizes) - round(packed * (width - NF4_BYTES)),
+        weights_bytes=sum(count * size for count, size in sizes) - round(sum(packed) * (width - NF4_BYTES)),
         num_trained=sum(p.numel() for p in trainable(network).values()),
         num_parameters=sum(count for count, _ in sizes),
-        passing_bytes=live.peak,
+        passing_bytes=live.peak + max(packed, default=0) * width,  # a layer in nf4 is widened while it is used
+        num_gathered=_num_gathered(network),
     )
 
 
@@ -167,6 +171,11 @@ def _step(network: MagmaNetwork, workload: Workload) -> None:
         logits = network.language_model.lm_head(hidden).float()
         loss = -logits.log_softmax(dim=-1).mean()
     loss.backward()
+
+
+def _num_gathered(network: MagmaNetwork) -> int:
+    blocks = [sum(p.numel() for p in m.parameters()) for m in network.modules() if isinstance(m, BLOCKS)]
+    return sum(p.numel() for p in network.parameters()) - sum(blocks) + 2 * max(blocks)
 
 
 def _num_weights(network: MagmaNetwork, layer: str) -> int:

@@ -58,6 +58,8 @@ def test_lora_is_on_every_linear_layer_of_magma_8b(magma_8b: MagmaNetwork) -> No
     assert not any("lm_head" in name for name in layers)
     only = lora_layers(magma_8b, Parts(method="lora", frozen=("vision_tower",), whole=("projector",)))
     assert {name for name in layers if name.startswith("language_model")} == set(only)
+    sides = [magma_8b.get_parameter(f"{name}.weight").shape for name in only]
+    assert 41_943_040 == 16 * sum(rows + columns for rows, columns in sides)
 
 
 def test_a_lora_lands_on_its_layer_and_no_other(tmp_path: Path) -> None:
