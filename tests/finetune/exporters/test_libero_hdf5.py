@@ -19,7 +19,7 @@ from tests.examples import CONTRACT, make_episode
 from tests.finetune.exporters.round_trips import assert_same, episodes, written
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(episodes(num_joints=7))
 def test_an_episode_comes_back_to_the_bit(original):
     """Numbers, pictures, times, words and marks; through HDF5 in LIBERO's layout."""

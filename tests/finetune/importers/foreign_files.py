@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ MODEL = f"""<mujoco><worldbody><body name="robot0_base" pos="{" ".join(map(str, 
 INSTRUCTION = "put the bowl on the plate"
 
 
+@cache
 def demos(count, *, num_steps=60):
     """Episodes of a hand that points down; the turns that it is told are those that it makes, in the base's axes."""
     found = []
@@ -30,7 +32,7 @@ def demos(count, *, num_steps=60):
         episode = reaching(seed, num_steps=num_steps)
         quats = (Rotation.from_quat(episode.ee_quat_xyzw) * TOOL_DOWN).as_quat()
         found.append(replace(episode, ee_quat_xyzw=quats, instruction=INSTRUCTION))
-    return found
+    return tuple(found)
 
 
 def libero_rows(episode):
