@@ -23,8 +23,8 @@ class Thresholds:
         stuck_share: Measured of commanded motion below which nothing moves; a slow controller still makes half.
         frozen_share: A picture change below this share of the episode's median during motion is a repeated picture.
         frozen_levels: Same in grey levels, for what compression leaves of two equal pictures.
-        key_frame_share: Between two repeats, what the key frame of a video may change of an equal picture; 0.1 to 0.25 is
-            usual.
+        key_frame_share: Between two repeats, what the key frame of a video may change of an equal picture: usually
+            0.1 to 0.25.
         frozen_steps: So many repeats in a row are an error; single ones come from a camera out of phase.
         frozen_way_m: The arm must have moved so far meanwhile [m], so that the picture had to change.
         repeat_share: So many single repeats among moving steps mean a camera slower than the control rate.

@@ -59,13 +59,24 @@ def test_a_number_that_is_none_is_named_and_the_rest_is_checked(folder: Path) ->
     assert [0, 2, 3, 4] == [episode.episode for episode in report.episodes]
 
 
-def test_a_film_that_was_cut_off_is_named_and_the_rest_is_checked(folder: Path) -> None:
-    """Half of a film is gone: each episode that is in it cannot be read, the others are checked."""
+def test_a_film_that_was_cut_off_is_named(folder: Path) -> None:
+    """Half of the only film is gone: no episode can be read, and each is named."""
     cut_last_video(folder)
     report = check_dataset(folder)
-    assert {"unreadable"} == {code for code, _ in errors(report)}
-    assert ("unreadable", NUM_EPISODES - 1) in errors(report)
-    assert report.num_episodes == len(report.episodes) + len(errors(report))
+    assert {("unreadable", episode) for episode in range(NUM_EPISODES)} == errors(report)
+    assert () == report.episodes
+
+
+def test_of_several_films_the_others_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large dataset has many: only the episodes of the last one are lost."""
+    monkeypatch.setattr("magma_ros.episodes.frames._MAX_BYTES", 1)
+    with EpisodeWriter(tmp_path, contract=CONTRACT, source={}, pictures="video") as writer:
+        for seed in range(3):
+            writer.append(reaching(seed, num_steps=20))
+    cut_last_video(tmp_path)
+    report = check_dataset(tmp_path)
+    assert {("unreadable", 2)} == errors(report)
+    assert [0, 1] == [episode.episode for episode in report.episodes]
 
 
 def test_a_folder_that_is_no_dataset_or_an_empty_one_is_refused(tmp_path: Path) -> None:
