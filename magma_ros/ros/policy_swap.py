@@ -28,7 +28,7 @@ from magma_ros.ros.policy_setup import Setup
 from magma_ros.ros.spin import keep_quick
 from magma_ros.ros.swap_trial import SwapTrial, TrialBound
 from magma_ros.srv import SwapPolicy
-from magma_ros.types import SafeAction, Stop
+from magma_ros.types import SafeAction, Stop, StopReason
 
 PREVIOUS = "previous"
 """Asks for the policy before the last swap."""
@@ -222,7 +222,7 @@ class PolicySwap:
 
     def _on_step(self, decision: SafeAction | Stop, answer: Answer | None) -> None:
         if self._trial is not None and self._phase is _Phase.IDLE and not self._trial.is_over:
-            self._trial.step(decision, answered=answer is not None)
+            self._trial.step(decision, answered=answer is not None and _was_asked(answer, decision))
 
     # How it ends
 
@@ -255,3 +255,9 @@ class PolicySwap:
     def _release(self, policy: ActingPolicy | None) -> None:
         if policy is not None and not policy.close():
             self._logger.error(f"{policy.setup.checkpoint}: the inference under way did not end")  # noqa: G004  same
+
+
+def _was_asked(answer: Answer, decision: SafeAction | Stop) -> bool:
+    """Not for a picture that was too old before anybody was asked about it."""
+    is_stale = isinstance(decision, Stop) and decision.reason is StopReason.STALE_OBSERVATION
+    return answer.chunk is not None or not is_stale

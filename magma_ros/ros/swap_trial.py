@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from magma_ros.types import SafeAction, Stop, StopReason
@@ -31,23 +32,24 @@ class SwapTrial:
     Attributes:
         bound: What it has to keep.
         num_steps: Steps so far.
-        num_refused, num_unsure: Of these, here.
+        refused: Of these, refused here, by the value of the reason.
+        num_unsure: Of these, unsure.
         num_refused_by_motion: Of these, by the motion node.
     """
 
     bound: TrialBound
     num_steps: int = 0
-    num_refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     num_unsure: int = 0
     num_refused_by_motion: int = 0
     _refused_before: int | None = field(default=None, repr=False)
 
     def step(self, decision: SafeAction | Stop, *, answered: bool) -> None:
-        """One step was decided; `answered` tells that the policy was asked for it and answered."""
+        """One step was decided; `answered` tells that the policy was asked for it, and gave an answer or an error."""
         if isinstance(decision, SafeAction):
             self.num_unsure += "entropy" in decision.limited_by
         elif answered or decision.reason is StopReason.POLICY_FAILED:
-            self.num_refused += 1
+            self.refused[decision.reason.value] += 1
         else:
             return
         self.num_steps += 1
@@ -62,7 +64,7 @@ class SwapTrial:
     @property
     def num_bad(self) -> int:
         """Steps that were refused, here or there, or unsure."""
-        return self.num_refused + self.num_unsure + self.num_refused_by_motion
+        return self.refused.total() + self.num_unsure + self.num_refused_by_motion
 
     @property
     def has_failed(self) -> bool:
@@ -75,8 +77,9 @@ class SwapTrial:
         return self.num_steps >= self.bound.num_steps
 
     def __str__(self) -> str:
+        reasons = "".join(f" {reason} {count}," for reason, count in self.refused.most_common())
         return (
-            f"{self.num_bad} bad of {self.num_steps} steps ({self.num_refused} refused, "
+            f"{self.num_bad} bad of {self.num_steps} steps ({self.refused.total()} refused:{reasons or ' none,'} "
             f"{self.num_refused_by_motion} refused by the motion node, {self.num_unsure} unsure), allowed are "
             f"{self.bound.max_share:.0%} of {self.bound.num_steps}"
         )

@@ -18,12 +18,13 @@ from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.ros import arm_rest, interface, policy_setup, policy_swap
 from magma_ros.ros.acting import Acting
 from magma_ros.ros.diagnostics import Diagnostics
+from magma_ros.ros.inference_worker import Answer
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import build, build_beside
 from magma_ros.ros.policy_swap import PREVIOUS, PolicySwap
 from magma_ros.ros.status import StatusReporter
 from magma_ros.ros.swap_trial import TrialBound
-from magma_ros.types import ActionChunk, StopReason
+from magma_ros.types import ActionChunk, Observation, Stop, StopReason
 from tests.ros.arm_messages import joint_state, picture, pose_stamped, rest
 from tests.ros.test_policy_setup import contract
 
@@ -257,6 +258,17 @@ def test_a_policy_that_was_sent_back_is_on_trial_again(stage):
     assert stage.swap._trial is None
     assert "" == stage.swapped(PREVIOUS, hearing=MotionStatus())
     assert stage.swap._trial is not None
+
+
+def test_a_picture_that_was_old_before_anybody_was_asked_is_no_step_of_the_trial(stage):
+    """A busy machine hands pictures over too late: that is not the policy's doing, while an answer too late is."""
+    stage.swap.configure(TrialBound(4, 1.0))
+    assert "" == stage.swapped("b")
+    stale = Stop(StopReason.STALE_OBSERVATION, "old")
+    chunk = stage.policies["b"].infer(Observation({"image": np.zeros((8, 8, 3), np.uint8)}, "lift", 0.0))
+    for given, num_steps in ((None, 0), (chunk, 1)):
+        stage.swap._on_step(stale, Answer(None, stale, given, 0.1))
+        assert num_steps == stage.swap._trial.num_steps
 
 
 def test_a_policy_that_finds_no_room_is_not_loaded(monkeypatch, tmp_path):

@@ -45,7 +45,7 @@ def node(peer):
         0.05, lambda: motion.publish(MotionStatus(state=MotionStatus.HOLDING, speed_m_s=peer.speed_m_s))
     )
     peer.film()
-    peer.wait(lambda: peer.statuses, what="a status")
+    peer.wait(lambda: peer.statuses, timeout_s=60, what="a status")
     return child
 
 
@@ -177,7 +177,10 @@ def test_a_second_swap_waits_for_nobody(peer, node):
 
 @pytest.mark.parametrize(
     ("name", "translation", "more", "what"),
-    [("too_long", TOO_LONG, {}, "[4-9] refused,"), ("unsure", ASIDE, {"entropy_nats": 4.2}, "[4-9] unsure")],
+    [
+        ("too_long", TOO_LONG, {}, "[4-9] refused: out_of_contract [4-9],"),
+        ("unsure", ASIDE, {"entropy_nats": 4.2}, "[4-9] unsure"),
+    ],
 )
 def test_a_policy_that_does_badly_is_sent_back(peer, node, name, translation, more, what):
     """With four bad steps of ten the old policy takes over by itself; status, log and diagnostics say why."""

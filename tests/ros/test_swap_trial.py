@@ -55,7 +55,8 @@ def test_a_policy_that_does_not_answer_is_refused():
     watched = trial()
     watched.step(Stop(StopReason.POLICY_FAILED, "not answered"), answered=False)
     watched.step(Stop(StopReason.STALE_OBSERVATION, "the picture is 2 s old after inference"), answered=True)
-    assert (2, 2) == (watched.num_steps, watched.num_refused)
+    assert (2, {"policy_failed": 1, "stale_observation": 1}) == (watched.num_steps, watched.refused)
+    assert "2 refused: policy_failed 1, stale_observation 1," in str(watched)
 
 
 def test_what_the_motion_node_refuses_counts_from_the_first_report_on():
