@@ -83,11 +83,12 @@ class BagEpisodes:
 
         Raises:
             ImportDataError: there is no bag, or the contract is not in the arm's base.
-            RecordingError: a bag is damaged.
+            RecordingError: a bag is damaged, or a camera of the arm is not in it.
         """
         self._bags, self._arm, self._options = find_bags(paths), arm, options
+        self._recorded = [self._open(path) for path in self._bags]
         self._is_given = contract is not None
-        self.contract = contract or next(iter(self._open(self._bags[0]).gather().contracts), own_contract(arm))
+        self.contract = contract or next(iter(self._recorded[0].gather().contracts), own_contract(arm))
         if self.contract.frame != arm.frames.base:
             raise ImportDataError(
                 f"contract: expected the frame {arm.frames.base!r}, the base of arm {arm.name!r}, "
@@ -114,12 +115,11 @@ class BagEpisodes:
 
     def read(self, index: int) -> Episode | Unusable:
         """As `Demonstrations` says."""
-        path = self._bags[index]
+        recorded = self._recorded[index]
         try:
-            recorded = self._open(path)
             return self._read(recorded, recorded.gather(), index)
         except MagmaRosError as error:
-            raise ImportDataError(f"{path}: {error}") from error
+            raise ImportDataError(f"{self._bags[index]}: {error}") from error
 
     def _open(self, path: Path) -> Recorded:
         return Recorded(

@@ -20,7 +20,7 @@ from tests.finetune.exporters.round_trips import assert_same, episodes, written
 SIM = arms.load("sim")
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(episodes())
 def test_an_episode_comes_back_to_the_bit(original):
     """Numbers, pictures, times, words and marks; through the messages of a bag."""
@@ -31,7 +31,7 @@ def test_an_episode_comes_back_to_the_bit(original):
         assert_same(original, source.read(0))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(episodes())
 def test_from_bag_to_hdf5_and_back_loses_nothing(original):
     """MCAP, our dataset, HDF5, our dataset, MCAP: the same to the bit at the end of the chain."""
