@@ -20,6 +20,9 @@ RATE_HZ = 10.0
 _PICTURE_PX = 256
 """Size of the pictures in `own_contract`; nothing in the motion node looks at pictures."""
 
+_LONGEST_WISH = 4.0
+"""A person may want to go so many times as fast as the arm may, and is slowed down; anything faster is no wish."""
+
 _EARLY_SHARE = 0.3
 """An arm that steps itself is told right after a step, as early as this share of a control period before the time."""
 
@@ -57,8 +60,8 @@ class Twist:
         return bool(np.isfinite(self.linear_m_s).all() and np.isfinite(self.angular_rad_s).all())
 
 
-def own_contract(arm: Arm) -> ActionContract:
-    """What a person's actions mean where no policy has said what its own do: steps that `arm` may take in any case."""
+def own_contract(arm: Arm, *, slack: float = 1.0) -> ActionContract:
+    """What a person's actions mean where no policy has said what its own do; `slack` times the steps of `arm` count."""
     limits = arm.limits
     steps_itself = isinstance(arm.output, EeDeltaOutput)
     return ActionContract(
@@ -68,8 +71,8 @@ def own_contract(arm: Arm) -> ActionContract:
         gripper_polarity="open_is_one",
         reference="target",
         control_rate_hz=arm.command_rate_hz if steps_itself else min(RATE_HZ, arm.command_rate_hz),
-        max_translation_m=limits.max_translation_step_m,
-        max_rotation_rad=limits.max_rotation_step_rad,
+        max_translation_m=slack * limits.max_translation_step_m,
+        max_rotation_rad=slack * limits.max_rotation_step_rad,
         cameras=tuple(CameraSpec(camera.name, _PICTURE_PX, _PICTURE_PX) for camera in arm.topics.cameras),
     )
 
@@ -89,7 +92,7 @@ class Teleoperation:
     """
 
     def __init__(self, arm: Arm, supervisor: Supervisor, *, release_s: float) -> None:
-        self._supervisor, self._own, self._release_s = supervisor, own_contract(arm), release_s
+        self._supervisor, self._own, self._release_s = supervisor, own_contract(arm, slack=_LONGEST_WISH), release_s
         self._timeout_s = arm.watch.policy_timeout_s
         self._steps_itself = isinstance(arm.output, EeDeltaOutput)
         self._acts = self._has_rested = False

@@ -108,9 +108,12 @@ def test_the_arm_moves_as_far_as_the_twists_say():
 
 
 def test_without_a_policy_the_arm_s_own_steps_count():
-    """Where nobody has named a contract, a person's actions have the arm's frame and step limits."""
+    """Where nobody has named a contract, a person's actions have the arm's frame, and its limits shorten them."""
     scene = driven(contract=None)
-    assert own_contract(ARM) == scene.supervisor.contract
+    scene.run(0.5, twist=(0.3, 0.0, 0.0))
+    assert scene.teleop._own == scene.supervisor.contract
+    assert all(isinstance(decision, SafeAction) for decision in scene.taken)
+    assert "translation_step" in scene.taken[-1].limited_by
     own = own_contract(arms.load("sim"))
     assert ("base_link", 5.0, 0.05) == (own.frame, own.control_rate_hz, own.max_translation_m)
 
@@ -151,7 +154,7 @@ def test_a_policy_s_contract_waits_until_the_person_lets_go():
     scene = driven(contract=None)
     scene.teleop.adopt(CONTRACT)
     assert MotionState.MOVING is scene.run(0.1).state
-    assert own_contract(ARM) == scene.supervisor.contract
+    assert scene.teleop._own == scene.supervisor.contract
     scene.run(RELEASE_S + 0.1, twist=REST)
     assert CONTRACT == scene.supervisor.contract
 
