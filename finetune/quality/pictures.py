@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -54,14 +55,17 @@ def empty(track: Track, limits: Thresholds) -> Iterator[Finding]:
 
 
 def camera_lag(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:
-    """Cameras whose pictures change before or after the arm moves."""
+    """Cameras whose pictures change before or after the arm moves; with few episodes it may be no more than a hint."""
+    hints = replace(limits, lag_score=limits.lag_score_hint)
     for name in _cameras(tracks):
         curves = {track.index: curve for track in tracks if (curve := sight(track, name, limits)) is not None}
         for index, found in lag.estimates(curves):
-            if _is_late(found, tracks, limits, alone=index is not None):
+            alone = index is not None
+            certain = _is_late(found, tracks, limits, alone=alone)
+            if certain or (not alone and _is_late(found, tracks, hints, alone=False)):
                 shown = _lag_text(name, found, tracks)
-                yield Finding(code="camera_lag", severity="error", episode=index, text=shown)
-                if index is None:
+                yield Finding(code="camera_lag", severity="error" if certain else "warning", episode=index, text=shown)
+                if not alone:
                     break
 
 

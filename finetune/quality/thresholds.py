@@ -36,6 +36,7 @@ class Thresholds:
         lag_correlation: Of picture change and arm motion at the best lag; less is no evidence.
         lag_score: The best lag of all episodes together is better than none by so many standard deviations: one in 200
             unrelated series gets there, and six late demonstrations do.
+        lag_score_hint: From here on a warning: two or three late demonstrations get no further.
         lag_score_alone: Same of one episode, by itself or against the others: none of 200 clean demonstrations does.
         offset_early_steps: Measured motion so long before its action means that actions are written too late.
         offset_late_steps: Measured motion so long after its action; an arm that follows a target lags by about one.
@@ -79,6 +80,7 @@ class Thresholds:
     lag_s: float = 0.03
     lag_correlation: float = 0.3
     lag_score: float = 3.0
+    lag_score_hint: float = 2.0
     lag_score_alone: float = 3.5
     offset_early_steps: float = 0.75
     offset_late_steps: float = 2.0

@@ -10,7 +10,7 @@ from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.finetune.quality.report import check_dataset
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT
 from tests.finetune.quality.demonstrations import NUM_EACH, TASKS, collect_demos
-from tests.finetune.quality.moving_pictures import SYSTEMATIC, errors_of
+from tests.finetune.quality.moving_pictures import SYSTEMATIC, errors_of, findings_of, late_camera
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,13 @@ def test_a_fault_of_one_demonstration_is_named_and_no_other(name: str, demos: li
 def test_a_demonstration_that_is_there_twice_is_named(demos: list[Episode]) -> None:
     """As a duplicate, not as a near one."""
     assert {"duplicate_episode"} == errors_of([*demos, demos[1]], contract=BRIDGE_CONTRACT)
+
+
+def test_few_late_demonstrations_are_a_hint_and_more_are_an_error(demos: list[Episode]) -> None:
+    """The same lag of two steps in three and in six of them."""
+    late = [late_camera(episode) for episode in demos]
+    severities = {
+        num: {f.severity for f in findings_of(late[:num], contract=BRIDGE_CONTRACT) if f.code == "camera_lag"}
+        for num in (3, 6)
+    }
+    assert {3: {"warning"}, 6: {"error"}} == severities
