@@ -22,14 +22,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
-from transformers.models.convnext.modeling_convnext import ConvNextLayer
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from magma_ros.finetune.gradient_checkpointing import BLOCKS
 from magma_ros.model.network import MagmaNetwork
-
-BLOCKS = (LlamaDecoderLayer, ConvNextLayer)
-"""Layers that the network is made of; each is shared out, and gathered, by itself."""
-
 
 PATIENCE = timedelta(hours=2)
 """Longest wait for another process: the first one hashes data, and writes a large checkpoint alone."""
