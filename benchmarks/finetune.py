@@ -119,7 +119,7 @@ class Bench:
             run.advance(parts)
             stamps_s.append(time.perf_counter())
         devices.release()
-        return np.diff(stamps_s)[WARM_UP:].tolist()
+        return [float(step_s) for step_s in np.diff(stamps_s)[WARM_UP:]]
 
     def trainer(self, steps: int, *, workers: int) -> list[float]:
         """The same of `transformers.Trainer`."""
@@ -142,7 +142,7 @@ class Bench:
         model = WithLoss(self.start.network(torch.float32).train())
         data = Frames(self.mixture, WARM_UP + steps, self.recipe.batch_size)
         Trainer(model, arguments, train_dataset=data, data_collator=self.collate, callbacks=[stamps]).train()
-        return np.diff(stamps.stamps_s)[WARM_UP:].tolist()
+        return [float(step_s) for step_s in np.diff(stamps.stamps_s)[WARM_UP:]]
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """A padded batch with labels, as the Trainer wants it."""
@@ -244,7 +244,7 @@ def invented_episodes(folder: Path, *, count: int = 8, num_steps: int = 40, side
                 ee_quat_xyzw=np.tile([0.0, 0.0, 0.0, 1.0], (num_steps, 1)),
                 gripper_opening=np.ones(num_steps),
                 joint_positions_rad=np.zeros((num_steps, 0)),
-                stamps_s=0.2 * np.arange(num_steps),
+                stamps_s=0.2 * np.arange(num_steps, dtype=np.float64),
                 instruction="put the carrot on the plate",
                 seed=seed,
                 success=True,

@@ -18,9 +18,10 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import rclpy
@@ -241,8 +242,8 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     node.create_subscription(
         TwistStamped, arms.load(ARM).output.topic, listener.on_command, interface.COMMAND.profile()
     )
-    actions = interface.POLICY_ACTION
-    node.create_subscription(EndEffectorDelta, actions.name, listener.on_action, actions.requested.profile())
+    actions, on_action = interface.POLICY_ACTION, cast("Callable[[EndEffectorDelta], None]", listener.on_action)
+    node.create_subscription(EndEffectorDelta, actions.name, on_action, actions.requested.profile())
     interface.DIAGNOSTICS.subscribe(node, listener.on_diagnostics)
     with tempfile.TemporaryDirectory() as folder:
         children = start(Path(folder), checkpoint=checkpoint)
