@@ -143,7 +143,8 @@ def pip_runs(files: Sequence[Path]) -> list[list[str]]:
     """What pip is asked for in turn: all packages together, then those whose own demands can't be met beside them."""
     alone = [path for path in files if path.stem.endswith(WITHOUT_DEPENDENCIES)]
     together = [argument for path in files if path not in alone for argument in ("-r", str(path))]
-    return [together, ["--no-deps", *(argument for path in alone for argument in ("-r", str(path)))]]
+    by_themselves = [argument for path in alone for argument in ("-r", str(path))]
+    return [together, ["--no-deps", *by_themselves]] if alone else [together]
 
 
 def find_python() -> str:

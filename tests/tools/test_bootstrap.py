@@ -65,6 +65,7 @@ def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> 
         assert files - {second[2]} == set(first) - {"-r"}
         assert second[2] in files
         assert package in Path(second[2]).read_text()
+    assert [["-r", str(ROOT / "requirements" / "ray.txt")]] == pip_runs(lock_files(ROOT, extra="ray"))
 
 
 def test_extras_are_no_part_of_the_ordinary_set_up() -> None:
