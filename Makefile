@@ -22,7 +22,7 @@ demo: setup ## camera topic in, simulated arm moves: three trials with the shipp
 
 test: ## every test, with the packages of libero and ray; ARGS="-k name" picks some
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray
-	@$(domain) $(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(domain) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: setup ## format, lint, types, import layers
 	$(BIN)/ruff format --check

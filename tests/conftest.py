@@ -10,8 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("magma_ros", deadline=None)
 settings.load_profile("magma_ros")
 
-REAL_TIME = ("tests/doctor/test_graph.py", "tests/e2e/test_faults.py", "tests/ros/", "tests/sim/test_demo.py")
-"""Tests of running graphs: they watch a clock, so nothing may run beside them."""
+REAL_TIME = (
+    *("tests/doctor/test_graph.py", "tests/e2e/test_faults.py", "tests/ros/", "tests/sim/test_demo.py"),
+    "tests/sim/sweep/test_process_pool.py",
+)
+"""Tests of running graphs, and of workers that meet in time: nothing may run beside them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

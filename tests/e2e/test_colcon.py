@@ -101,7 +101,7 @@ def test_ros2_finds_executables_and_shared_files(workspace) -> None:
     prefix, share = map(Path, output(workspace, "python3", "-c", code).split())
     assert workspace / "install" / "magma_ros" == prefix
     executables = {path.name for path in (prefix / "lib" / "magma_ros").iterdir() if os.access(path, os.X_OK)}
-    nodes = {f"{name}_node" for name in ("policy", "motion", "view", "recorder", "arm", "servo", "driver")}
+    nodes = {f"{name}_node" for name in ("policy", "motion", "teleop", "view", "recorder", "arm", "servo", "driver")}
     assert {"magma-ros", *nodes} == executables
     launch_files = {path.name for path in (ROOT / "launch").glob("*.launch.py")}
     assert launch_files == {path.name for path in (share / "launch").glob("*.launch.py")}

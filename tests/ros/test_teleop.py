@@ -14,7 +14,7 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 
 from magma_ros.episode_notes import EpisodeNotes
-from magma_ros.msg import MotionStatus
+from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.bag_reader import BagReader
 
@@ -102,8 +102,12 @@ def test_a_script_becomes_an_episode_in_a_bag(peer, arm):
 
 def test_a_person_takes_the_arm_from_a_policy_and_gives_it_back(peer, arm):
     """The intervention is marked from its first step to its last; the goal goes on, and the policy begins afresh."""
+    push(peer, RELEASE_S + 0.5)  # lets go of what the script before still has
+    peer.wait(lambda: peer.motion[-1].actor == MotionStatus.POLICY, what="nobody's arm")
     folder = peer.write_script("up", actions=[(0.0, 0.0, 0.002, 0.0, 0.0, 0.0, 1.0)])
     policy = peer.start("policy_node", POLICY, checkpoint=folder, autostart=True)
+    statuses = peer.listen(interface.STATUS)
+    peer.wait(lambda: statuses and statuses[-1].state == PolicyStatus.IDLE, timeout_s=30, what="the policy")
     goal = peer.send_goal("go up", step_budget=1000)
     peer.taken.clear()
     push(peer, 0.1)
