@@ -25,6 +25,7 @@ from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.types import Action, FloatArray, Pose, StampedPose, Stop, StopReason
 from magma_ros.wiggle_motion import CONTROL_RATE_HZ, Rest, WiggleMotion, off_path, rest_of, wiggle_contract
 
+_UNKNOWN_NODE, _NAMES_S = "_NODE_NAME_UNKNOWN_", 1.0  # what the middleware says at first, and how long [s]
 _JOIN_S = 5.0
 _HEARTBEAT_HZ = 50.0
 _WAKE_S = 0.01
@@ -193,9 +194,14 @@ class WiggleClient:
     def _require_alone(self, num_own: int) -> None:
         name = interface.POLICY_ACTION.name
         if self._node.count_publishers(name) > num_own:
-            there = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(name))
-            names = sorted({info.node_name for info in there} - {self._node.get_name()})
+            self._spin_until(lambda: _UNKNOWN_NODE not in self._others_on(name), _NAMES_S)
+            names = sorted(self._others_on(name))
             raise WiggleError(f"{name}: expected no other publisher, got {names}: end the policy first")
+
+    def _others_on(self, topic: str) -> set[str]:
+        """Names of the other nodes that publish there; a publisher is known a moment before its node is."""
+        there = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic))
+        return {info.node_name for info in there} - {self._node.get_name()}
 
     def _require_status(self) -> MotionStatus:
         assert self._status is not None

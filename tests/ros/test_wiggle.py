@@ -95,7 +95,7 @@ def test_it_does_not_run_beside_a_policy(peer, drive, graph):
     """Another publisher of policy_action is named, and nothing moves."""
     drive("none")
     publisher = peer.node.create_publisher(interface.POLICY_ACTION.message, interface.POLICY_ACTION.name, 1)
-    with pytest.raises(MagmaRosError, match=r"no other publisher, got \['(peer|_NODE_NAME_UNKNOWN_)'\]"):
+    with pytest.raises(MagmaRosError, match=r"no other publisher, got \['peer'\]"):
         wiggle(arm=str(graph), yes=True)
     peer.node.destroy_publisher(publisher)
 
