@@ -76,7 +76,7 @@ def _second_publisher(graph: Graph) -> float:
 
 
 def _remove_second_publisher(graph: Graph) -> None:
-    graph.witness.node.destroy_publisher(graph.witness.second_publisher)
+    graph.witness.take_off(graph.witness.second_publisher)
     graph.wait(
         lambda: graph.witness.node.count_publishers(graph.arm.output.topic) == 1, timeout_s=5.0, what="it has left"
     )
@@ -103,7 +103,7 @@ def _foreign_action(graph: Graph) -> float:
         stamp = graph.witness.node.get_clock().now().to_msg()
         publisher.publish(EndEffectorDelta(header=Header(stamp=stamp, frame_id="camera")))
         time.sleep(_BETWEEN_S)
-    graph.witness.node.destroy_publisher(publisher)
+    graph.witness.take_off(publisher)
     return onset_s
 
 

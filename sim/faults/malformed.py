@@ -69,7 +69,7 @@ def send_all(graph: Graph) -> float:
         time.sleep(_BETWEEN_S)
     for publisher in publishers.values():
         publisher.wait_for_all_acked()
-        node.destroy_publisher(publisher)
+        graph.witness.take_off(publisher)
     return onset_s
 
 

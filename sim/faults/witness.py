@@ -119,6 +119,10 @@ class Witness:
             raise EnvError(f"service {name}: expected it on the graph within {ANSWER_S} s, it is not there")
         return self._services[name]
 
+    def take_off(self, publisher: Any) -> None:
+        """Take a publisher off the graph soon, on the thread that spins: rclpy fails on what goes while it waits."""
+        self._executor.create_task(self.node.destroy_publisher, publisher)
+
     def publish_clock(self) -> None:
         """The simulated time, now."""
         self._clock.publish(Clock(clock=conversions.time_message(time.monotonic() + self.clock_offset_s)))
