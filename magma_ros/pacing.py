@@ -24,6 +24,11 @@ class Pacer:
         self.period_s = 1.0 / rate_hz
         self._taken_s = self._due_s = -math.inf
 
+    @property
+    def next_s(self) -> float:
+        """Earliest capture time of the next picture that is acted on [s]; minus infinity when any will do."""
+        return self._due_s - _EARLY_SHARE * self.period_s
+
     def reset(self) -> None:
         """The next picture is due."""
         self._taken_s = self._due_s = -math.inf
@@ -34,9 +39,8 @@ class Pacer:
         Times are those of a grid, not of the last picture, so that a camera whose period does not divide the control
         period keeps the rate on average. Time that runs backwards starts afresh.
         """
-        early_s = _EARLY_SHARE * self.period_s
-        if self._taken_s <= stamp_s < self._due_s - early_s:
+        if self._taken_s <= stamp_s < self.next_s:
             return False
-        is_on_grid = abs(stamp_s - self._due_s) <= early_s
+        is_on_grid = abs(stamp_s - self._due_s) <= _EARLY_SHARE * self.period_s
         self._taken_s, self._due_s = stamp_s, (self._due_s if is_on_grid else stamp_s) + self.period_s
         return True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from magma_ros import prompts
 from magma_ros.contract import ActionContract
+from magma_ros.errors import PolicyError
 from magma_ros.pipeline import Pipeline
 from magma_ros.sampling import Sampling
+from magma_ros.talking import Question
 from magma_ros.types import ActionChunk, ActionPrediction, ModelInput, Observation
 
 
@@ -57,8 +60,22 @@ class ActionModel(Protocol):
         ...
 
 
+@runtime_checkable
+class TextModel(Protocol):
+    """A network that also answers model inputs with text."""
+
+    @property
+    def predicts_traces(self) -> bool:
+        """As `Talker.predicts_traces`."""
+        ...
+
+    def generate_text(self, model_input: ModelInput, *, max_new_tokens: int) -> Iterator[str]:
+        """The likeliest answer, piece by piece."""
+        ...
+
+
 class ModelPolicy:
-    """A pipeline around a local model: encode, generate, decode."""
+    """A pipeline around a local model: encode, generate, decode; it talks if the model does."""
 
     def __init__(self, pipeline: Pipeline, model: ActionModel, *, sampling: Sampling | None = None) -> None:
         """Act with `model`, greedily unless a `sampling` is given."""
@@ -103,6 +120,31 @@ class ModelPolicy:
         inputs = [self.pipeline.encode(one) for one in observations]
         prediction = self._model.generate_actions(inputs, sampling=self._sampling)
         return [self._decode(prediction, row, stamp_s=one.stamp_s) for row, one in enumerate(observations)]
+
+    @property
+    def talks(self) -> bool:
+        """Whether the model does."""
+        return isinstance(self._model, TextModel)
+
+    @property
+    def predicts_traces(self) -> bool:
+        """Whether the model was trained to."""
+        return isinstance(self._model, TextModel) and self._model.predicts_traces
+
+    def talk(self, question: Question) -> Iterator[str]:
+        """As `Talker.talk`.
+
+        Raises:
+            PolicyError: the model does not talk, wants to act instead, or was asked something else meanwhile.
+            InvalidInputError: the text asks for an action, is too long, or does not match its pictures.
+        """
+        if not isinstance(self._model, TextModel):
+            raise PolicyError(f"{type(self._model).__name__} gives actions only, no text")
+        marked = prompts.with_picture_tokens(
+            question.text, use_image_start_end=self.pipeline.config.use_image_start_end
+        )
+        asked = ModelInput(question.images, prompts.spoken_prompt(marked))
+        yield from self._model.generate_text(asked, max_new_tokens=question.max_new_tokens)
 
     def reset(self) -> None:
         """Forget the last action, which is the draft of the next; Magma itself acts on the current frame alone."""

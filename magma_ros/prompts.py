@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from magma_ros.errors import InvalidInputError
@@ -19,7 +20,29 @@ MAX_INSTRUCTION_CHARS = 512
 REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What a decoder, such as rclpy's, puts in the place of bytes that are not UTF-8."""
 
+TraceWording = Literal["video", "narration", "robot", "demo"]
+"""How traces are asked for: of a person who does or says something, of a robot, or as upstream's demonstration does."""
+SemanticWording = Literal["person", "narration", "scene", "robot"]
+"""How a description is asked for: of what a person does, may be saying, of all that is seen, of what a robot does."""
+
 _ACTION_QUESTION = "What action should the robot take to "
+_SPLIT_IMAGE = "The image is split into 256x256 grids"
+_TRACE_QUESTIONS: Mapping[TraceWording, str] = MappingProxyType(
+    {
+        "video": f"\n{_SPLIT_IMAGE}, and labeled with numeric marks {{marks}}.\nThe person is doing: {{text}}.",
+        "narration": f"\n{_SPLIT_IMAGE}, and labeled with numeric marks {{marks}}.\nThe person is saying: {{text}}.",
+        "robot": f"\n{_SPLIT_IMAGE}, and labeled with numeric marks: {{marks}}.\nThe robot is doing: {{text}}.",
+        "demo": f"{_SPLIT_IMAGE} and is labeled with numeric marks {{marks}}.\nThe robot is doing: {{text}}.",
+    }
+)
+_SEMANTIC_QUESTIONS: Mapping[SemanticWording, str] = MappingProxyType(
+    {
+        "person": "What is the person doing in the image?",
+        "narration": "The person is doing some task in the image. Guess what is the person saying?",
+        "scene": "What do you see in the image?",
+        "robot": "What is the robot doing in the image?",
+    }
+)
 _RESERVED_TEXTS = ("<|", "|>", "<image", "<pad>", "<action", "<trace")
 _LINE_BREAKING_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 
@@ -78,8 +101,93 @@ def robot_action_user_text(instruction: str, *, use_image_start_end: bool, num_i
 
 def picture_lines(num_images: int, *, use_image_start_end: bool) -> str:
     """A placeholder line per picture, as a user's turn begins."""
-    line = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>\n" if use_image_start_end else f"{IMAGE_PLACEHOLDER}\n"
-    return line * num_images
+    return with_picture_tokens(f"{IMAGE_PLACEHOLDER}\n" * num_images, use_image_start_end=use_image_start_end)
+
+
+def with_picture_tokens(user_text: str, *, use_image_start_end: bool) -> str:
+    """`user_text`, whose pictures are plain placeholders, with these between start and end tokens if so."""
+    wrapped = f"<image_start>{IMAGE_PLACEHOLDER}<image_end>"
+    return user_text.replace(IMAGE_PLACEHOLDER, wrapped) if use_image_start_end else user_text
+
+
+def som_user_text(*, use_image_start_end: bool) -> str:
+    """The user's turn that asks where the marks of a picture are; `mark_text.som_answer` is the answer's form.
+
+    Between the picture's line and the text is a blank one, here and in every turn about marks, as Magma learned them.
+    """
+    return (
+        picture_lines(1, use_image_start_end=use_image_start_end)
+        + f"\n{_SPLIT_IMAGE}, and labeled with numeric marks.\nPlease locate all the numerical marks in the image.\n"
+    )
+
+
+def tom_user_text(
+    text: str,
+    marks: Sequence[int] | Mapping[int, tuple[int, int]],
+    *,
+    wording: TraceWording,
+    num_steps: int,
+    use_image_start_end: bool,
+    speed: int | None = None,
+) -> str:
+    """The user's turn that asks how marks will move; `mark_text.tom_answer` is the answer's form.
+
+    Args:
+        text: What is done or said, see `clean_instruction`.
+        marks: Numbers of the marks that are drawn; or, where none is drawn, numbers and their cells (column, row).
+        wording: Who does it.
+        num_steps: How many positions are asked for at most.
+        use_image_start_end: See `robot_action_user_text`.
+        speed: Cells per step, said when given (`mm_use_trace_speed`).
+
+    Raises:
+        InvalidInputError: the text cannot be used, or there is no mark or step.
+    """
+    if not marks or num_steps < 1:
+        raise InvalidInputError(f"expected at least one mark and one step, got {marks} and {num_steps}")
+    listed = ", ".join(
+        [f"Mark {number} at [{x}, {y}]" for number, (x, y) in marks.items()]
+        if isinstance(marks, Mapping)
+        else [str(number) for number in marks]
+    )
+    named = _TRACE_QUESTIONS[wording].format(
+        marks=listed if isinstance(marks, Mapping) else f"[{listed}]", text=clean_instruction(text)
+    )
+    paced = "" if speed is None else f" with speed {speed}"
+    return (
+        picture_lines(1, use_image_start_end=use_image_start_end)
+        + f"{named} To finish the task, how to move the numerical marks in the image{paced}"
+        + f" for the next {num_steps} steps?\n"
+    )
+
+
+def semantic_user_text(*, wording: SemanticWording, use_image_start_end: bool, num_images: int = 1) -> str:
+    """The user's turn that asks what happens in the pictures."""
+    pictures = picture_lines(num_images, use_image_start_end=use_image_start_end)
+    return f"{pictures}\n{_SEMANTIC_QUESTIONS[wording]}\n"
+
+
+def ui_click_user_text(goal: str, *, use_image_start_end: bool) -> str:
+    """The user's turn that asks where to click on a screen; `click_text.parse_click` reads the answer.
+
+    Raises:
+        InvalidInputError: the goal cannot be used, see `clean_instruction`.
+    """
+    return (
+        picture_lines(1, use_image_start_end=use_image_start_end)
+        + f'In this view I need to click a button to "{clean_instruction(goal)}"? Provide the coordinates and the mark'
+        + " index of the containing bounding box if applicable."
+    )
+
+
+def ui_question_user_text(question: str, *, use_image_start_end: bool) -> str:
+    """The user's turn that asks something about a screen.
+
+    Raises:
+        InvalidInputError: the question cannot be used, see `clean_instruction`.
+    """
+    pictures = picture_lines(1, use_image_start_end=use_image_start_end)
+    return f"{pictures}{clean_instruction(question)} Answer the question briefly."
 
 
 def asks_for_action(prompt: str) -> bool:
@@ -96,7 +204,13 @@ def question_prompt(question: str, *, use_image_start_end: bool, num_images: int
     Raises:
         InvalidInputError: the question cannot be used.
     """
-    user_text = picture_lines(num_images, use_image_start_end=use_image_start_end) + clean_instruction(question)
+    return spoken_prompt(
+        picture_lines(num_images, use_image_start_end=use_image_start_end) + clean_instruction(question)
+    )
+
+
+def spoken_prompt(user_text: str) -> str:
+    """The whole text in front of the answer to a user's turn."""
     return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
 
 
@@ -124,5 +238,6 @@ def robot_action_prompt(instruction: str, *, use_image_start_end: bool, num_imag
     Raises:
         InvalidInputError: the instruction cannot be used or there is no picture.
     """
-    user_text = robot_action_user_text(instruction, use_image_start_end=use_image_start_end, num_images=num_images)
-    return render_chat([Message("system", SYSTEM_TEXT), Message("user", user_text)], add_generation_prompt=True)
+    return spoken_prompt(
+        robot_action_user_text(instruction, use_image_start_end=use_image_start_end, num_images=num_images)
+    )

@@ -58,3 +58,12 @@ def test_a_rate_that_is_none_is_refused(rate_hz: float) -> None:
     """Zero, negative and endless rates cannot be asked for."""
     with pytest.raises(InvalidInputError, match="rate_hz"):
         Pacer(rate_hz)
+
+
+def test_it_tells_when_the_next_picture_is_due() -> None:
+    """No earlier picture is taken and that one is; before the first one any will do."""
+    pacer = Pacer(5.0)
+    assert -math.inf == pacer.next_s
+    assert pacer.is_due(10.0)
+    assert not pacer.is_due(pacer.next_s - 1e-6)
+    assert pacer.is_due(pacer.next_s)

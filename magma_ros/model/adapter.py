@@ -18,13 +18,22 @@ from magma_ros.types import ActionPrediction, ModelInput
 
 
 class MagmaModel:
-    """Everything that is a tensor lives behind this door; one thread at a time may use it."""
+    """Everything that is a tensor lives behind this door; one thread at a time may use it.
+
+    Talking has slots of its own, so that actions may be inferred between the words of an answer and neither changes.
+    """
 
     def __init__(self, network: MagmaNetwork, processor: MagmaProcessor, *, compile_passes: bool = False) -> None:
         """Join the two; `compile_passes` as in `Decoder`."""
         self.network = network
         self.processor = processor
         self.decoder = Decoder(network, compile_passes=compile_passes)
+        self._talking = Decoder(network)
+
+    @property
+    def predicts_traces(self) -> bool:
+        """Whether `config.json` says that the network was trained on marks and traces (`mm_use_som_tom`)."""
+        return self.network.config.raw.get("mm_use_som_tom") is True
 
     def generate_actions(
         self,
@@ -59,7 +68,7 @@ class MagmaModel:
     def generate_text(
         self, model_input: ModelInput, *, max_new_tokens: int = 500, sampling: Sampling | None = None
     ) -> Iterator[str]:
-        """The spoken answer, piece by piece as it is found; never an action id.
+        """The spoken answer as it is found, never an action id: a piece per token, empty where that adds no letter.
 
         Raises:
             InvalidInputError: the prompt asks for a robot action, is too long, or does not match its pictures.
@@ -70,9 +79,8 @@ class MagmaModel:
         batch = self._batch([model_input])
         end_id = self.processor.end_of_turn_id
         pieces = DecodeStream(skip_special_tokens=True)
-        for token in self.decoder.text(batch, max_new_tokens=max_new_tokens, end_id=end_id, sampling=sampling):
-            if piece := pieces.step(self.processor.tokenizer, token):
-                yield piece
+        for token in self._talking.text(batch, max_new_tokens=max_new_tokens, end_id=end_id, sampling=sampling):
+            yield pieces.step(self.processor.tokenizer, token) or ""
 
     def _action_batch(self, inputs: Sequence[ModelInput]) -> ModelBatch:
         for item in inputs:

@@ -1,4 +1,4 @@
-"""The thread that runs the controller, so that the executor never waits for the model."""
+"""The thread that runs the controller, so that the executor never waits for the model; it talks in its spare time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from builtin_interfaces.msg import Time
 
 from magma_ros.controller import Controller
+from magma_ros.errors import MagmaRosError
+from magma_ros.ros.talk import Talk
+from magma_ros.spare_time import SpareTime
 from magma_ros.types import ActionChunk, Observation, SafeAction, Stop, StopReason
+
+_LOOK_S = 0.02
+"""How often a talk that had to wait looks whether there is time for it [s]."""
+_RELEASED = "the policy was released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class InferenceWorker:
 
     A job that waits while a tick decides to move is dropped: its picture was taken before that motion, so acting on it
     would make the same motion twice. A policy that is slower than its control period thus acts less often, not wrongly.
+
+    A job goes before a talk, which gets one piece at a time, and only where the piece fits before the next picture.
     """
 
     def __init__(
@@ -68,13 +77,17 @@ class InferenceWorker:
         now_s: Callable[[], float],
         on_answer: Callable[[Answer], None],
         log_error: Callable[[str], object],
+        spare_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Start the thread.
 
-        `now_s` reads the node's clock and `on_answer` gets each answer and must not raise; both run on the thread.
+        `now_s` reads the node's clock, `on_answer` gets each answer and must not raise, and `spare_s` tells how long it
+        is until a picture may come that is acted on [s], infinite for never; all run on the thread.
         """
         self._controller = controller
         self._now_s, self._on_answer, self._log_error = now_s, on_answer, log_error
+        self._spare_s, self._spare_time = spare_s, SpareTime()
+        self._talk: Talk | None = None
         self._condition = threading.Condition()
         self._job: Job | None = None
         self._closing = False
@@ -89,19 +102,41 @@ class InferenceWorker:
             self._condition.notify()
         time.sleep(0)  # gives Python's lock away: the caller's executor would hold it for a millisecond or two
 
+    def begin(self, talk: Talk) -> None:
+        """Answer a question from now on; the one under way is given up."""
+        with self._condition:
+            self._hush("another question was asked")
+            self._talk = talk
+            if self._closing:
+                self._hush(_RELEASED)
+            self._condition.notify()
+
+    def hush(self, why: str) -> None:
+        """Give up the question under way, if any."""
+        with self._condition:
+            self._hush(why)
+
+    def _hush(self, why: str) -> None:
+        if self._talk is not None:
+            self._talk.end(why)
+
     def close(self, *, timeout_s: float = 5.0) -> bool:
         """End the thread after the tick under way; False when it did not end within `timeout_s`."""
         with self._condition:
             self._closing, self._job = True, None
+            self._hush(_RELEASED)
             self._condition.notify()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (job := self._next_job()) is not None:
-            answer = self._tick(job)
+        while (work := self._next()) is not None:
+            if isinstance(work, Talk):
+                self._say_more(work)
+                continue
+            answer = self._tick(work)
             if isinstance(answer.decision, SafeAction):
-                self._forget_job_of(job.epoch)
+                self._forget_job_of(work.epoch)
             self._on_answer(answer)
 
     def _forget_job_of(self, epoch: int) -> None:
@@ -109,11 +144,26 @@ class InferenceWorker:
             if self._job is not None and self._job.epoch == epoch:
                 self._job = None
 
-    def _next_job(self) -> Job | None:
+    def _next(self) -> Job | Talk | None:
         with self._condition:
-            self._condition.wait_for(lambda: self._closing or self._job is not None)
+            while not self._closing and self._job is None:
+                talk = self._talk = None if self._talk is None or self._talk.ended.is_set() else self._talk
+                if talk is not None and self._spare_time.fits(self._spare_s(), is_first=talk.is_first):
+                    return talk
+                self._condition.wait(None if talk is None else _LOOK_S)
             job, self._job = self._job, None
             return None if self._closing else job
+
+    def _say_more(self, talk: Talk) -> None:
+        start, is_first = time.perf_counter(), talk.is_first
+        try:
+            talk.advance()
+        except MagmaRosError as error:
+            talk.end(str(error))
+        except Exception as error:  # noqa: BLE001  a fault of the policy must not end the thread that also acts
+            self._log_error(f"no answer:\n{traceback.format_exc()}")
+            talk.end(f"{type(error).__name__}: {error}"[:500])
+        self._spare_time.piece_took(time.perf_counter() - start, is_first=is_first)
 
     def _tick(self, job: Job) -> Answer:
         start = time.perf_counter()
@@ -128,4 +178,6 @@ class InferenceWorker:
         except Exception as error:  # noqa: BLE001  the node's tick: whatever failed, the arm must stop and the node must live
             self._log_error(f"the tick failed, the arm holds:\n{traceback.format_exc()}")
             decision = Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500])
-        return Answer(job, decision, chunk, time.perf_counter() - start)
+        duration_s = time.perf_counter() - start
+        self._spare_time.inference_took(duration_s)
+        return Answer(job, decision, chunk, duration_s)

@@ -243,12 +243,23 @@ def test_text_never_holds_an_action_id(talker: MagmaModel) -> None:
 
 def test_an_answer_that_was_interrupted_is_an_error(talker: MagmaModel) -> None:
     """The cache holds one prompt: another question in the midst of a streamed answer ends it with an error."""
-    batch = talker.processor([a_question()])
-    answer = talker.decoder.text(batch, max_new_tokens=12, end_id=-1)
+    answer = talker.generate_text(a_question(), max_new_tokens=12)
     next(answer)
-    talker.generate_actions([an_input()])
+    next(talker.generate_text(a_question(), max_new_tokens=12))
     with pytest.raises(PolicyError, match="asked something else"):
-        next(answer)
+        list(answer)
+
+
+def test_acting_between_two_words_changes_neither(talker: MagmaModel) -> None:
+    """Actions inferred after every piece of an answer have the bits that they have alone, and so has the answer."""
+    alone, quiet = list(talker.generate_text(a_question(), max_new_tokens=12)), talker.generate_actions([an_input()])
+    pieces = []
+    for piece in talker.generate_text(a_question(), max_new_tokens=12):
+        pieces.append(piece)
+        between = talker.generate_actions([an_input()])
+        np.testing.assert_array_equal(quiet.tokens, between.tokens)
+        np.testing.assert_array_equal(quiet.entropy_nats, between.entropy_nats)
+    assert alone == pieces
 
 
 def test_a_model_that_wants_to_act_does_not_talk(talker: MagmaModel) -> None:

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 
+from magma_ros.errors import PolicyError
 from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
+from magma_ros.ros.talk import Talk
 from magma_ros.types import Action, Observation, SafeAction, Stop, StopReason
 
 MOVE = SafeAction(Action(np.zeros(3), np.zeros(3), 1.0, "base_link"))
@@ -109,3 +111,95 @@ def test_a_stop_stays_a_stop():
     """A stop keeps its own reason, however old its picture."""
     held = Stop(StopReason.UNDECODABLE, "six tokens")
     assert Answer(job(1.0), held, None, 0.1).if_fresh(age_s=9.0, max_age_s=0.5) is held
+
+
+class Words:
+    """An answer whose pieces wait until they are let through."""
+
+    def __init__(self, *pieces, error=None):
+        self.pieces, self.error = pieces, error
+        self.started, self.go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def __call__(self):
+        for piece in self.pieces:
+            self.started.release()
+            assert self.go.acquire(timeout=5)
+            yield piece
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def free_worker(gate):
+    """A worker that has all the time in the world between two pictures, while `spare_s[0]` says so."""
+    answers, spare_s = queue.Queue(), [float("inf")]
+    made = InferenceWorker(
+        gate, now_s=lambda: 0.0, on_answer=answers.put, log_error=lambda text: None, spare_s=lambda: spare_s[0]
+    )
+    made.answers, made.test_spare_s = answers, spare_s
+    yield made
+    gate.go.release(100)
+    assert made.close()
+
+
+def test_a_picture_goes_before_the_next_piece_of_an_answer(gate, free_worker):
+    """A picture that comes while a piece is found is acted on before the next piece begins, and the answer is whole."""
+    words = Words("A ", "carrot.")
+    talk = Talk(words)
+    free_worker.begin(talk)
+    assert words.started.acquire(timeout=5)
+    free_worker.submit(job(1.0))
+    words.go.release()
+    assert gate.started.acquire(timeout=5)
+    assert not words.started.acquire(blocking=False)
+    gate.go.release()
+    assert answer_of(free_worker).decision is MOVE
+    words.go.release()
+    assert talk.ended.wait(timeout=5)
+    assert ("A carrot.", "") == (talk.text, talk.fault)
+
+
+def test_an_answer_waits_until_there_is_time_for_it(gate, free_worker):
+    """Without time before the next picture no piece begins; once nothing is acted on the answer goes on."""
+    free_worker.test_spare_s[0] = 0.0
+    words = Words("A carrot.")
+    words.go.release()
+    talk = Talk(words)
+    free_worker.begin(talk)
+    assert not words.started.acquire(timeout=0.1)
+    gate.go.release()
+    free_worker.submit(job(1.0))
+    assert answer_of(free_worker).decision is MOVE
+    assert not words.started.acquire(timeout=0.1)
+    free_worker.test_spare_s[0] = float("inf")
+    assert talk.ended.wait(timeout=5)
+    assert "A carrot." == talk.text
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"), [(PolicyError("wants to act"), "wants to act"), (ValueError("odd"), "ValueError: odd")]
+)
+def test_an_answer_that_fails_says_why_and_the_thread_acts_on(gate, free_worker, error, fault):
+    """What the policy raises ends the answer with what was said before; the next picture is answered."""
+    words = Words("Well", error=error)
+    words.go.release()
+    talk = Talk(words)
+    free_worker.begin(talk)
+    assert talk.ended.wait(timeout=5)
+    assert ("Well", fault) == (talk.text, talk.fault)
+    gate.go.release()
+    free_worker.submit(job(1.0))
+    assert answer_of(free_worker).decision is MOVE
+
+
+def test_an_answer_ends_with_another_question_and_with_its_policy(gate, free_worker):
+    """Whoever waits for an answer that nobody gives any more is told why."""
+    first, second = Talk(Words("never said")), Talk(Words("neither"))
+    free_worker.test_spare_s[0] = 0.0
+    free_worker.begin(first)
+    free_worker.begin(second)
+    free_worker.close()
+    assert ("another question was asked", "the policy was released") == (first.fault, second.fault)
+    late = Talk(Words("too late"))
+    free_worker.begin(late)
+    assert "the policy was released" == late.fault

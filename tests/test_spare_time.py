@@ -1,0 +1,46 @@
+"""When a piece of an answer may begin."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from magma_ros.spare_time import MARGIN, SpareTime
+
+
+def test_nothing_fits_before_anything_was_timed() -> None:
+    """While a picture may come that is acted on, an unknown duration never fits; while none may, it always does."""
+    spare = SpareTime()
+    assert not spare.fits(1e9, is_first=True)
+    assert spare.fits(math.inf, is_first=True)
+
+
+def test_a_first_piece_is_expected_to_take_as_long_as_an_inference() -> None:
+    """Until it was timed itself, which then counts alone."""
+    spare = SpareTime()
+    spare.inference_took(0.1)
+    assert (False, True) == (spare.fits(0.1 * MARGIN, is_first=True), spare.fits(0.11 * MARGIN, is_first=True))
+    spare.piece_took(0.02, is_first=True)
+    assert spare.fits(0.03 * MARGIN, is_first=True)
+    assert not spare.fits(0.03 * MARGIN, is_first=False)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_slowest_of_the_last_pieces_counts_and_is_forgotten(*, is_first: bool) -> None:
+    """One slow piece makes the next ones wait for more time, until eight quicker ones have followed."""
+    spare = SpareTime()
+    spare.piece_took(0.5, is_first=is_first)
+    for _ in range(7):
+        spare.piece_took(0.01, is_first=is_first)
+    assert not spare.fits(0.5, is_first=is_first)
+    spare.piece_took(0.01, is_first=is_first)
+    assert spare.fits(0.5, is_first=is_first)
+
+
+@pytest.mark.parametrize("spare_s", [0.0, -1.0, -math.inf])
+def test_nothing_fits_when_a_picture_is_due(spare_s: float) -> None:
+    """A picture that may come at any moment leaves no time, however quick the pieces are."""
+    spare = SpareTime()
+    spare.piece_took(0.0, is_first=False)
+    assert not spare.fits(spare_s, is_first=False)
