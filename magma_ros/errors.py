@@ -13,6 +13,10 @@ class InvalidInputError(MagmaRosError):
     """An image, pose or instruction that cannot be used as it came."""
 
 
+class MarkTextError(InvalidInputError):
+    """A text that is not marks, traces or a click in Magma's form; names the fault and its place."""
+
+
 class TransformError(MagmaRosError):
     """Frames that are not linked, or links that make no tree: the pose of one in the other is not known."""
 
@@ -123,3 +127,11 @@ class PromotionError(MagmaRosError):
 
 class ConversationError(MagmaRosError):
     """Conversations to train on that cannot be used; names their lines and what is wrong with each."""
+
+
+class CurationError(MagmaRosError):
+    """Videos or their descriptions that cannot be curated: malformed lines, or a folder of another curation."""
+
+
+class AnnotationError(MagmaRosError):
+    """Pictures that cannot be annotated as asked, or a folder that holds other annotations."""

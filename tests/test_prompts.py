@@ -12,6 +12,11 @@ from magma_ros.prompts import (
     render_chat,
     robot_action_prompt,
     robot_action_user_text,
+    semantic_user_text,
+    som_user_text,
+    tom_user_text,
+    ui_click_user_text,
+    ui_question_user_text,
 )
 
 GOLDEN = (
@@ -94,3 +99,89 @@ def test_prompt_without_a_picture_is_refused() -> None:
     """Magma acts on pictures."""
     with pytest.raises(InvalidInputError, match="num_images"):
         robot_action_user_text("go", use_image_start_end=True, num_images=0)
+
+
+SPLIT = "<image>\n\nThe image is split into 256x256 grids, and labeled with numeric marks"
+
+
+def test_the_som_prompt_is_the_reference_text() -> None:
+    """The question after marks has a blank line after the picture's and ends in a line end."""
+    expected = f"{SPLIT}.\nPlease locate all the numerical marks in the image.\n"
+    assert expected == som_user_text(use_image_start_end=False)
+    wrapped = "<image_start><image><image_end>\n"
+    assert expected.replace("<image>\n", wrapped) == som_user_text(use_image_start_end=True)
+
+
+@pytest.mark.parametrize(
+    ("wording", "speed", "expected"),
+    [
+        (
+            "video",
+            None,
+            f"{SPLIT} [1, 2].\nThe person is doing: cut the bread. To finish the task, how to move the numerical marks in"
+            " the image for the next 8 steps?\n",
+        ),
+        (
+            "narration",
+            None,
+            f"{SPLIT} [1, 2].\nThe person is saying: cut the bread. To finish the task, how to move the numerical marks"
+            " in the image for the next 8 steps?\n",
+        ),
+        (
+            "robot",
+            5,
+            f"{SPLIT}: [1, 2].\nThe robot is doing: cut the bread. To finish the task, how to move the numerical marks in"
+            " the image with speed 5 for the next 8 steps?\n",
+        ),
+        (
+            "demo",
+            5,
+            "<image>\nThe image is split into 256x256 grids and is labeled with numeric marks [1, 2].\nThe robot is doing:"
+            " cut the bread. To finish the task, how to move the numerical marks in the image with speed 5 for the next"
+            " 8 steps?\n",
+        ),
+    ],
+)
+def test_tom_prompts_are_the_reference_texts(wording, speed, expected) -> None:
+    """Person, narration, robot and demonstration are asked for in their own words, with or without a speed."""
+    text = tom_user_text("cut the bread", [1, 2], wording=wording, num_steps=8, speed=speed, use_image_start_end=False)
+    assert expected == text
+
+
+def test_marks_that_are_not_drawn_are_listed_with_their_cells() -> None:
+    """The textual form stands in the place of the list."""
+    text = tom_user_text("go", {1: (3, 4), 2: (5, 6)}, wording="robot", num_steps=1, use_image_start_end=False)
+    assert f"{SPLIT}: Mark 1 at [3, 4], Mark 2 at [5, 6].\nThe robot is doing: go." in text
+
+
+@pytest.mark.parametrize(("marks", "num_steps"), [([], 3), ([1], 0)])
+def test_a_trace_is_asked_for_with_marks_and_steps(marks, num_steps) -> None:
+    """Without a mark or a step there is no question."""
+    with pytest.raises(InvalidInputError):
+        tom_user_text("go", marks, wording="robot", num_steps=num_steps, use_image_start_end=False)
+
+
+@pytest.mark.parametrize(
+    ("wording", "question"),
+    [
+        ("person", "What is the person doing in the image?"),
+        ("narration", "The person is doing some task in the image. Guess what is the person saying?"),
+        ("scene", "What do you see in the image?"),
+        ("robot", "What is the robot doing in the image?"),
+    ],
+)
+def test_semantic_prompts_are_the_reference_texts(wording, question) -> None:
+    """A line for each picture, a blank one, the question and a line end."""
+    expected = f"<image>\n<image>\n\n{question}\n"
+    assert expected == semantic_user_text(wording=wording, num_images=2, use_image_start_end=False)
+
+
+def test_screen_prompts_are_the_reference_texts() -> None:
+    """A click and a question about a screen follow the picture's line at once."""
+    click = (
+        '<image>\nIn this view I need to click a button to "open the mail"? Provide the coordinates and the mark index'
+        " of the containing bounding box if applicable."
+    )
+    assert click == ui_click_user_text("open the mail", use_image_start_end=False)
+    question = "<image>\nQ: What is it? Answer the question briefly."
+    assert question == ui_question_user_text("Q: What is it?", use_image_start_end=False)
