@@ -102,6 +102,7 @@ def test_prompt_without_a_picture_is_refused() -> None:
 
 
 SPLIT = "<image>\n\nThe image is split into 256x256 grids, and labeled with numeric marks"
+DEMO_SPLIT = "The image is split into 256x256 grids and is labeled with numeric marks"
 
 
 def test_the_som_prompt_is_the_reference_text() -> None:
@@ -112,33 +113,19 @@ def test_the_som_prompt_is_the_reference_text() -> None:
     assert expected.replace("<image>\n", wrapped) == som_user_text(use_image_start_end=True)
 
 
+TASK = "cut the bread. To finish the task, how to move the numerical marks in the image"
+
+
 @pytest.mark.parametrize(
     ("wording", "speed", "expected"),
     [
-        (
-            "video",
-            None,
-            f"{SPLIT} [1, 2].\nThe person is doing: cut the bread. To finish the task, how to move the numerical marks in"
-            " the image for the next 8 steps?\n",
-        ),
-        (
-            "narration",
-            None,
-            f"{SPLIT} [1, 2].\nThe person is saying: cut the bread. To finish the task, how to move the numerical marks"
-            " in the image for the next 8 steps?\n",
-        ),
-        (
-            "robot",
-            5,
-            f"{SPLIT}: [1, 2].\nThe robot is doing: cut the bread. To finish the task, how to move the numerical marks in"
-            " the image with speed 5 for the next 8 steps?\n",
-        ),
+        ("video", None, f"{SPLIT} [1, 2].\nThe person is doing: {TASK} for the next 8 steps?\n"),
+        ("narration", None, f"{SPLIT} [1, 2].\nThe person is saying: {TASK} for the next 8 steps?\n"),
+        ("robot", 5, f"{SPLIT}: [1, 2].\nThe robot is doing: {TASK} with speed 5 for the next 8 steps?\n"),
         (
             "demo",
             5,
-            "<image>\nThe image is split into 256x256 grids and is labeled with numeric marks [1, 2].\nThe robot is doing:"
-            " cut the bread. To finish the task, how to move the numerical marks in the image with speed 5 for the next"
-            " 8 steps?\n",
+            f"<image>\n{DEMO_SPLIT} [1, 2].\nThe robot is doing: {TASK} with speed 5 for the next 8 steps?\n",
         ),
     ],
 )
