@@ -18,12 +18,12 @@ import numpy as np
 
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter, holds_episodes
 from magma_ros.errors import EnvError, EpisodeError
+from magma_ros.in_order import InOrder
 from magma_ros.policy import Policy
 from magma_ros.sim.attempts import Attempt, AttemptLog, CollectReport, num_failures_in_a_row
 from magma_ros.sim.demonstration import Chooser, Rollout, count_idle, roll_out, to_episode
 from magma_ros.sim.env import Env, Expert, RecordableEnv
 from magma_ros.sim.envs import make_env
-from magma_ros.sim.in_order import InOrder
 from magma_ros.sim.perturbation import Perturbation, Perturber
 from magma_ros.sim.policies import expert_for
 from magma_ros.sim.provenance import source_commit
@@ -176,7 +176,7 @@ def collect(
         contract = env.contract
     with (
         EpisodeWriter(output_dir, contract=contract, source=source) as writer,
-        closing(InOrder(partial(Collector, suite, config), workers=workers)) as makers,
+        closing(InOrder(partial(Collector, suite, config), workers=workers, error=EnvError)) as makers,
     ):
         log = AttemptLog(output_dir, num_episodes=len(writer))
         num_frames = 0

@@ -7,9 +7,6 @@ handed out again, so that nothing is lost and nothing is there twice.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from magma_ros import ray_cluster
 from magma_ros.errors import EnvError, MagmaRosError, SweepError
 from magma_ros.policy import Policy
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
@@ -28,14 +26,6 @@ MAX_ATTEMPTS = 3
 
 _logger = logging.getLogger(__name__)
 _PATIENCE_S = 60.0  # then it is said what is waited for
-_CONNECT_WITHIN_S = 5.0
-_STORE_BYTES = 200 * 2**20  # shared memory of a node that is started here; what actors send each other is small
-_ALONE = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # whatever it says: the loopback interface alone
-    "RAY_AUTH_MODE": "token",  # other users of this machine reach that interface, too
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a policy that asked for no share may use the GPU all the same
-}
 
 
 @dataclass(slots=True)
@@ -68,9 +58,7 @@ class RayPool:
             setup: What the workers do; it pickles.
             open_policy: Brings up the policy that answers all workers, in a process of its own; it pickles. None makes
                 one per trial, as `setup` says.
-            address: `local` starts Ray on this machine for this sweep alone; `auto` finds the cluster that this machine
-                belongs to; otherwise the address of one, host:port or ray://host:port
-                (which needs `ray[client]`).
+            address: As in `ray_cluster.connect`.
             workers: How many; each takes one of Ray's CPUs.
             gpus_per_policy: Share of a GPU for each policy; there are as many policies as the cluster has room for, but
                 no more than workers. 0 is one policy on a CPU.
@@ -82,7 +70,7 @@ class RayPool:
         """
         if workers < 1 or gpus_per_policy < 0:
             raise EnvError(f"expected at least 1 worker and a share of at least 0, got {workers} and {gpus_per_policy}")
-        self._ray = _connect(address, num_cpus=workers + (open_policy is not None))
+        self._ray = ray_cluster.connect(address, num_cpus=workers + (open_policy is not None), error=EnvError)
         films = None if setup.films is None else setup.films.absolute()  # actors have another working directory
         self._setup, self._num_workers = replace(setup, films=films), workers
         self._idle: list[_Worker] = []
@@ -211,35 +199,3 @@ class RayPool:
 
 class _LostError(Exception):
     """An actor is gone, and with it what it was doing."""
-
-
-def _connect(address: str, *, num_cpus: int) -> Any:
-    """The module `ray`, connected; Ray that is started here listens on this machine alone and reports to nobody.
-
-    Raises:
-        EnvError: Ray is not installed, or nobody answers.
-    """
-    if address == "local":
-        for name, value in _ALONE.items():
-            os.environ.setdefault(name, value)  # read when Ray is imported, here and in its processes
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise EnvError("Ray is not installed: pip install 'magma_ros[ray]'") from error
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
-    if address == "local":
-        options |= {"num_cpus": num_cpus, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
-    try:
-        _require_listener(address)
-        ray.init(address, **options)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        raise EnvError(f"no Ray cluster answers at {address!r}: {error}") from error
-    return ray
-
-
-def _require_listener(address: str) -> None:
-    """Raise OSError when nobody listens at host:port; Ray itself goes on trying for long."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_WITHIN_S).close()

@@ -15,6 +15,7 @@ from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
 from magma_ros.errors import CheckpointError, EnvError, InvalidInputError, SweepError
+from magma_ros.in_order import RayInOrder
 from magma_ros.load_options import LoadOptions
 from magma_ros.sim.envs import make_env
 from magma_ros.sim.suites import BRIDGE
@@ -27,6 +28,7 @@ from magma_ros.sim.sweep.worker import TrialSetup, policy_of_trial
 from tests.examples import make_observation
 from tests.sim.sweep.ray_parts import DeadlyEnv, MeetingEnv, MortalPolicy, no_policy
 from tests.sim.sweep.toys import MiddlePolicy, setup
+from tests.squarer import Refuser
 
 TRIALS = [Trial("reach", seed) for seed in range(8)]
 NODE = {
@@ -83,6 +85,14 @@ def test_outcomes_on_ray_are_those_of_one_process() -> None:
     assert outcomes(InProcessPool(bridge), trials) == outcomes(pool, trials)
     assert ["127.0.0.1"] == addresses
     assert not ray.is_initialized()
+
+
+def test_work_on_ray_comes_in_the_order_of_its_items(cluster: Cluster) -> None:
+    """Two items at a time on one process after the other; what a worker refuses comes out as it raised it."""
+    with closing(RayInOrder(Refuser, address=cluster.address, workers=2, error=EnvError)) as row:
+        assert [i**2 for i in range(7)] == list(row.map(range(7)))
+        with pytest.raises(InvalidInputError, match="expected 0 or more, got -1"):
+            list(row.map([2, -1, 3]))
 
 
 def test_a_policy_in_an_actor_of_its_own_gives_the_same_outcomes(

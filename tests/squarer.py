@@ -7,7 +7,8 @@ import signal
 from contextlib import closing
 from multiprocessing.connection import Connection
 
-from magma_ros.sim.in_order import InOrder
+from magma_ros.errors import EnvError, InvalidInputError
+from magma_ros.in_order import InOrder
 
 
 class Squarer:
@@ -27,9 +28,22 @@ class Squarer:
         self.is_closed = True
 
 
+class Refuser:
+    """Squares numbers; refuses a negative one."""
+
+    def __call__(self, item: int, /) -> int:
+        """The square."""
+        if item < 0:
+            raise InvalidInputError(f"expected 0 or more, got {item}")
+        return item**2
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
 def work_and_die(connection: Connection) -> None:
     """As a process of its own: tell who the workers are, wait for a word, and be killed."""
-    with closing(InOrder(Squarer, workers=2)) as row:
+    with closing(InOrder(Squarer, workers=2, error=EnvError)) as row:
         connection.send({pid for _, pid in row.map(range(20))})
         connection.recv()
         os.kill(os.getpid(), signal.SIGKILL)

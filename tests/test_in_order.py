@@ -11,14 +11,14 @@ from select import select
 import pytest
 
 from magma_ros.errors import EnvError
-from magma_ros.sim.in_order import InOrder
-from tests.sim.squarer import Squarer, work_and_die
+from magma_ros.in_order import InOrder
+from tests.squarer import Squarer, work_and_die
 
 
 def test_one_worker_is_this_process() -> None:
     """No process is started, and the worker is closed at the end."""
     worker = Squarer()
-    row = InOrder(lambda: worker, workers=1)
+    row = InOrder(lambda: worker, workers=1, error=EnvError)
     assert [(0, os.getpid()), (1, os.getpid()), (4, os.getpid())] == list(row.map(range(3)))
     row.close()
     assert worker.is_closed
@@ -26,7 +26,7 @@ def test_one_worker_is_this_process() -> None:
 
 def test_two_workers_keep_the_order_and_may_be_left_early() -> None:
     """Of endless items the first few are taken; a second row follows in the same processes."""
-    with closing(InOrder(Squarer, workers=2)) as row:
+    with closing(InOrder(Squarer, workers=2, error=EnvError)) as row:
         with closing(row.map(count())) as squares:
             first = [next(squares) for _ in range(20)]
         second = list(row.map(range(5, 9)))
@@ -37,7 +37,7 @@ def test_two_workers_keep_the_order_and_may_be_left_early() -> None:
 
 def test_a_dead_worker_is_said() -> None:
     """A process that ended by itself raises, rather than leaving the row waiting."""
-    with closing(InOrder(Squarer, workers=2)) as row, pytest.raises(EnvError, match="ended by itself"):
+    with closing(InOrder(Squarer, workers=2, error=EnvError)) as row, pytest.raises(EnvError, match="ended by itself"):
         list(row.map([1, -1, 2]))
 
 
