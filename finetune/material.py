@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import RecipeError
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
+from magma_ros.finetune.digests import digest
 from magma_ros.finetune.mixture import Mixture, Source
 from magma_ros.finetune.recipe import DataItem, Recipe
 from magma_ros.model.processing import MagmaProcessor
@@ -148,16 +147,6 @@ def make_mixture(recipe: Recipe, material: Material, pipeline: Pipeline, process
     return Mixture(sources, seed=recipe.seed)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 (hex) of a file, or of the names and contents of all files in a folder."""
-    if path.is_file():
-        return _file_digest(path)
-    whole = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
-        whole.update(f"{file.relative_to(path).as_posix()}\0{_file_digest(file)}\n".encode())
-    return whole.hexdigest()
-
-
 def choose_held_out(num_episodes: int, share: float, *, seed: Sequence[int]) -> tuple[int, ...]:
     """Numbers of the held-out ones: the share, rounded, but at least one of two and never all."""
     if share == 0.0 or num_episodes < 2:
@@ -179,8 +168,3 @@ def _divide(item: DataItem, recipe: Recipe) -> EpisodeItem:
         dataset.contract,
         tuple(dataset.instructions),
     )
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,8 +13,8 @@ from magma_ros.checkpoint import load_activated
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import ActivationError, PromotionError, TrainingError
 from magma_ros.finetune import train_serve
+from magma_ros.finetune.digests import digest
 from magma_ros.finetune.ladder import Rung, RungName
-from magma_ros.finetune.material import digest
 from magma_ros.finetune.open_loop import open_loop_errors
 from magma_ros.finetune.parts import Parts
 from magma_ros.finetune.plain_values import build

@@ -39,6 +39,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "data check": Command(
             "magma_ros.finetune.quality.command:check_data", "say what would spoil a policy in recorded demonstrations"
         ),
+        "data curate": Command(
+            "magma_ros.finetune.curation.command:curate_videos", "cut described videos into clips worth annotating"
+        ),
         "data export": Command("magma_ros.finetune.exporters.command:export_data", "write a dataset in another format"),
         "data import": Command(
             "magma_ros.finetune.importers.command:import_data",

@@ -10,9 +10,9 @@ import tyro
 
 from magma_ros import arms
 from magma_ros.episodes import EpisodeDataset
-from magma_ros.finetune.episode_progress import episode_progress
 from magma_ros.finetune.exporters.lerobot_v21 import export_v21
 from magma_ros.finetune.exporters.libero_hdf5 import export_hdf5
+from magma_ros.finetune.progress import progress_bar
 
 Format = Literal["mcap", "hdf5", "lerobot-v2.1"]
 
@@ -29,7 +29,7 @@ def export_data(
         arm: MCAP: name or file of the arm whose topics are written.
     """
     dataset = EpisodeDataset(folder)
-    with episode_progress(len(dataset)) as tell:
+    with progress_bar(len(dataset)) as tell:
         summary = _export(form, dataset, output, arm, tell)
     print(f"{len(dataset)} episodes, {summary}, in {output}", flush=True)
 

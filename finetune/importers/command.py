@@ -12,7 +12,6 @@ import tyro
 
 from magma_ros import arms, embodiments
 from magma_ros.errors import ImportDataError
-from magma_ros.finetune.episode_progress import episode_progress
 from magma_ros.finetune.importers import mapping as mappings
 from magma_ros.finetune.importers.conventions import SETTLED_BY
 from magma_ros.finetune.importers.exported_hdf5 import ExportedHdf5
@@ -23,6 +22,7 @@ from magma_ros.finetune.importers.libero_hdf5 import LiberoHdf5
 from magma_ros.finetune.importers.mapped import Demonstrations, MappedEpisodes
 from magma_ros.finetune.importers.mapping import FeatureMap
 from magma_ros.finetune.importers.rlds import RldsEpisodes
+from magma_ros.finetune.progress import progress_bar
 
 Format = Literal["mcap", "hdf5", "exported-hdf5", "lerobot", "rlds"]
 
@@ -93,7 +93,7 @@ def import_data(
     """
     demonstrations = open_source(form, source, reading)
     settled = tuple(SETTLED_BY) if form == "exported-hdf5" else accept  # what we wrote is in our conventions
-    with episode_progress(len(demonstrations)) as tell:
+    with progress_bar(len(demonstrations)) as tell:
         report = import_episodes(
             demonstrations,
             output,

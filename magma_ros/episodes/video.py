@@ -7,9 +7,9 @@ begins with a key frame, so episodes are put behind one another without encoding
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,17 @@ _CAREFUL = 0x4 | 0x2000 | 0x4000 | 0x40000
 """SWS_BICUBIC, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND: swscale's quick way darkens by a level."""
 
 
-def encode(pictures: ImageArray, *, rate_hz: float) -> bytes:
-    """An MP4 of `pictures`, (T, height, width, 3) RGB, in which picture k is shown at k / `rate_hz`.
+def encode(pictures: Iterable[ImageArray], *, rate_hz: float) -> bytes:
+    """An MP4 of `pictures`, (height, width, 3) RGB each, in which picture k is shown at k / `rate_hz`.
 
     Raises:
-        EpisodeError: a side is odd: the colours of four pixels are stored together.
+        EpisodeError: there is none, or a side is odd: the colours of four pixels are stored together.
     """
-    height, width = pictures.shape[1:3]
+    pictures = iter(pictures)
+    first = next(pictures, None)
+    if first is None:
+        raise EpisodeError("video: expected at least one picture, got none")
+    height, width = first.shape[:2]
     if height % 2 or width % 2:
         raise EpisodeError(f"video: expected pictures with even sides, got {height}x{width} px; store them as png")
     target, rate = io.BytesIO(), _fraction(rate_hz)
@@ -42,9 +46,9 @@ def encode(pictures: ImageArray, *, rate_hz: float) -> bytes:
         stream = container.add_stream("libx264", rate=rate, options=_OPTIONS)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED_RANGE
-        for step, picture in enumerate(pictures):
+        for step, picture in enumerate(chain([first], pictures)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", interpolation=_CAREFUL
+                format="yuv420p", dst_colorspace="ITU601", dst_color_range="MPEG", interpolation=_CAREFUL, threads=1
             )
             frame.pts, frame.duration, frame.time_base = step, 1, 1 / rate
             container.mux(stream.encode(frame))
@@ -63,7 +67,7 @@ def decode(path: Path, *, start_s: float, num_pictures: int, rate_hz: float) -> 
     for num_decoded, frame in enumerate(_frames(path, start_s, num_pictures, rate_hz), start=1):
         if frame.is_corrupt:
             raise EpisodeError(f"{path}: the picture at {frame.time} s is damaged")
-        picture = frame.reformat(format="rgb24", interpolation=_CAREFUL).to_ndarray()
+        picture = frame.reformat(format="rgb24", interpolation=_CAREFUL, threads=1).to_ndarray()
         if pictures is None:
             if num_pictures * picture.nbytes > MAX_DECODED_BYTES:
                 raise EpisodeError(f"{path}: expected at most {MAX_DECODED_BYTES} bytes of pictures in an episode")

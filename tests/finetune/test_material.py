@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from magma_ros.errors import EpisodeError, RecipeError
-from magma_ros.finetune.material import choose_held_out, digest, find_material
+from magma_ros.finetune.digests import digest
+from magma_ros.finetune.material import choose_held_out, find_material
 from magma_ros.finetune.recipe import DataItem
 from tests.finetune.short_runs import short_recipe
 

@@ -15,7 +15,7 @@ from magma_ros.episodes import EpisodeDataset, EpisodeWriter
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder, rungs, train_serve
 from magma_ros.finetune.deploy_commands import EXIT_FAILED, EXIT_OK
-from magma_ros.finetune.material import digest
+from magma_ros.finetune.digests import digest
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.rungs import LadderOptions, overfit_recipe, try_network, unseen_episodes
 from magma_ros.finetune.train import finetune

@@ -17,8 +17,8 @@ from magma_ros.cli import main
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import RecipeError, TrainingError
 from magma_ros.finetune.batches import TrainingBatch
+from magma_ros.finetune.digests import digest
 from magma_ros.finetune.loop import Run, Tally
-from magma_ros.finetune.material import digest
 from magma_ros.finetune.parts import Parts
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.train import finetune

@@ -1,4 +1,4 @@
-"""A bar on stderr while episodes are read or written."""
+"""A bar on stderr while one piece of work after the other is done."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def episode_progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Gives what is told how many of `total` episodes are done."""
+def progress_bar(total: int, *, of: str = "episodes") -> Iterator[Callable[[int], None]]:
+    """Gives what is told how many of `total` pieces are done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
-        bar = progress.add_task("episodes", total=total)
+        bar = progress.add_task(of, total=total)
         yield lambda done: progress.update(bar, completed=done)
