@@ -100,7 +100,7 @@ class Bench:
         )
         self.folder = folder
         material = find_material(self.recipe)
-        self.start: Start = find_start(self.recipe, material.instructions, writes=True)
+        self.start: Start = find_start(self.recipe, material, writes=True)
         self.processor: MagmaProcessor = self.start.processor()
         pipeline = make_pipeline(self.recipe, self.start, material)
         self.mixture: Mixture = make_mixture(self.recipe, material, pipeline, self.processor)

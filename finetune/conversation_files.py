@@ -87,12 +87,22 @@ def _turn(index: int, turn: object) -> Turn:
         raise ConversationError(
             f"turn {index}: expected 'from' of {sorted(_ROLES)} and a text 'value', got {turn!r:.80}"
         )
-    text = value.replace(IMAGE_PLACEHOLDER, "").strip()
-    if not text:
+    text = _words(value)
+    if not text.strip():
         raise ConversationError(f"turn {index}: expected words, got none")
     if role == "assistant" and IMAGE_PLACEHOLDER in value:
         raise ConversationError(f"turn {index}: an answer holds {IMAGE_PLACEHOLDER}")
     return Turn(role, text, value.count(IMAGE_PLACEHOLDER))
+
+
+def _words(value: str) -> str:
+    """What is said in a turn, without the lines of its pictures."""
+    line, rest = f"{IMAGE_PLACEHOLDER}\n", value
+    while rest.startswith(line):
+        rest = rest.removeprefix(line)
+    if rest != value and IMAGE_PLACEHOLDER not in rest:
+        return rest.rstrip()
+    return value.replace(IMAGE_PLACEHOLDER, "").strip()
 
 
 def _list_in(document: dict[str, Any], key: str) -> list[object]:

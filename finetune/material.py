@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from magma_ros.contract import ActionContract
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import RecipeError
+from magma_ros.finetune.conversation_files import read_documents, record_of
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
 from magma_ros.finetune.digests import digest
@@ -68,6 +70,19 @@ class Material:
         """Each sentence once, in alphabetical order."""
         return sorted({text for item in self.episodes for text in item.instructions})
 
+    def said(self) -> list[str]:
+        """Each turn of the conversations once, in alphabetical order.
+
+        Raises:
+            ConversationError: a file or a record cannot be used.
+        """
+        records = (
+            record_of(document, line=line)
+            for item in self.conversations
+            for line, document in islice(read_documents(item.path), item.limit)
+        )
+        return sorted({turn.text for record in records for turn in record.turns})
+
     @property
     def contract(self) -> ActionContract:
         """What the actions mean, the same in all items.
@@ -77,7 +92,10 @@ class Material:
             ContractError: items of different motions.
         """
         if not self.episodes:
-            raise RecipeError("data: expected episodes, whose contract says what actions mean; got conversations alone")
+            raise RecipeError(
+                "data: expected episodes, whose contract says what actions mean, or norm_stats: keep; "
+                "got conversations alone"
+            )
         first, *others = self.episodes
         for other in others:
             first.contract.require_same_motion(other.contract, who=str(other.item.path))

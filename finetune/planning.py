@@ -30,6 +30,9 @@ RELEASE_FILE = RECIPES / "magma_8b.json"
 TEXT_TOKENS = 128
 """Of a robot prompt without its pictures, rounded up."""
 
+TALK_TOKENS, TALK_PICTURES = 1024, 2
+"""Of the conversations about marks that `magma-ros annotate` writes, rounded up."""
+
 _UNKNOWN_CAMERAS = (CameraSpec("image", 256, 256),)
 
 
@@ -73,6 +76,8 @@ def workload_of(recipe: Recipe, *, num_devices: int, on_gpu: bool) -> tuple[Work
     if cameras is None:
         cameras = _UNKNOWN_CAMERAS
         assumed.append("one camera of 256 x 256 px: the episodes are not here")
+    if any(item.conversations is not None for item in recipe.data):
+        assumed.append(f"conversations of {TALK_PICTURES} pictures and {TALK_TOKENS} tokens; their files are not read")
     workload = _workload(recipe, architecture, cameras, num_devices=num_devices, on_gpu=on_gpu)
     return workload, architecture.config, assumed
 
@@ -85,12 +90,14 @@ def _workload(
         choose_grid(camera.width_px, camera.height_px, num_crops=architecture.pictures.num_crops, base_img_size=side)
         for camera in cameras
     ]
+    talks = any(item.conversations is not None for item in recipe.data)
+    text_tokens, repeated = (TALK_TOKENS, TALK_PICTURES) if talks else (TEXT_TOKENS + NUM_ACTION_TOKENS, 1)
     features = side // architecture.config.tower.stride
     picture_tokens = sum(features * rows * (features * columns + 1) for rows, columns in grids)
     return Workload(
         samples_per_pass=-(-recipe.batch_size // (num_devices * recipe.accumulate)),
-        num_tokens=TEXT_TOKENS + picture_tokens + NUM_ACTION_TOKENS,
-        num_crops=int(np.sum([rows * columns for rows, columns in grids])),
+        num_tokens=text_tokens + repeated * picture_tokens,
+        num_crops=repeated * int(np.sum([rows * columns for rows, columns in grids])),
         crop_side_px=side,
         precision=recipe.precision,
         base_dtype=recipe.base_dtype,

@@ -93,9 +93,10 @@ class Recipe:
         output: Run folder: `checkpoint/` is the result, `log.jsonl` and `tensorboard/` are the curves.
         steps: Optimiser steps.
         start_from: Checkpoint (folder, name or hub id) that the weights come from.
-        tiny: Size of a new magma-tiny to begin with instead; its tokenizer is learnt from the data's instructions.
-        embodiment: What the actions of `start_from` mean, if it does not say; see `embodiments.load`.
-        norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from`.
+        tiny: Size of a new magma-tiny to begin with instead; its tokenizer is learnt from the data's words.
+        embodiment: What the actions mean, if `start_from` does not say or, of a new magma-tiny, no episodes do; see
+            `embodiments.load`.
+        norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from` or `embodiment`.
         held_out_share: Of each source's episodes, kept from training to judge it by.
         batch_size: Samples per step, over all devices and accumulated parts.
         accumulate: Parts that a device works through one after the other; more need less memory.
@@ -161,8 +162,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.start_from is None) == (self.tiny is None):
             raise RecipeError("expected either start_from or tiny, got both or neither")
-        if self.tiny is not None and (self.norm_stats == "keep" or self.embodiment is not None):
-            raise RecipeError("a new magma-tiny has no statistics to keep and no embodiment: expected start_from")
+        if self.tiny is not None and (self.norm_stats == "keep") != (self.embodiment is not None):
+            raise RecipeError(
+                "a new magma-tiny has statistics to keep from an embodiment alone: expected norm_stats: keep together "
+                "with embodiment, or norm_stats: fit without"
+            )
         _require("data", len(self.data) > 0, "at least one item", self.data)
         for name in ("steps", "batch_size", "accumulate", "log_every", "save_every", "loader_threads"):
             _require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))

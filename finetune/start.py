@@ -77,16 +77,17 @@ class Start:
         return {"source": base.source, "fingerprint": fingerprint, "weights": dict(base.weights)}
 
 
-def find_start(recipe: Recipe, instructions: Sequence[str], *, writes: bool) -> Start:
+def find_start(recipe: Recipe, material: Material, *, writes: bool) -> Start:
     """Find the checkpoint that `recipe` starts from, or make the architecture of a new magma-tiny.
 
     Args:
         recipe: The run.
-        instructions: What the new tokenizer is learnt from.
+        material: What the new tokenizer is learnt from.
         writes: Whether this process writes the new architecture's files; another one waits for it.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is none.
+        ConversationError: a file of conversations, which a new tokenizer has to express, cannot be used.
     """
     if recipe.start_from is not None:
         folder = sources.find(recipe.start_from)
@@ -94,7 +95,7 @@ def find_start(recipe: Recipe, instructions: Sequence[str], *, writes: bool) -> 
         assert recipe.tiny is not None
         folder = recipe.output / ARCHITECTURE
         if writes and not (folder / "config.json").exists():
-            write_tiny_architecture(folder, recipe.tiny, instructions=instructions)
+            write_tiny_architecture(folder, recipe.tiny, instructions=material.instructions, said=material.said())
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     return Start(folder, config, recipe.start_from, recipe.seed)
 
@@ -129,9 +130,11 @@ def make_pipeline(recipe: Recipe, start: Start, material: Material) -> Pipeline:
     )
 
 
-def write_tiny_architecture(folder: Path, size: TinySize, *, instructions: Sequence[str]) -> None:
-    """Write the configuration and tokenizer files of a new magma-tiny whose vocabulary fits `instructions`."""
-    corpus = [prompts.robot_action_prompt(text, use_image_start_end=True) for text in instructions]
+def write_tiny_architecture(
+    folder: Path, size: TinySize, *, instructions: Sequence[str], said: Sequence[str] = ()
+) -> None:
+    """Write the files of a new magma-tiny whose vocabulary fits `instructions` and what is `said` in conversations."""
+    corpus = [prompts.robot_action_prompt(text, use_image_start_end=True) for text in instructions] + [*said]
     tokenizer = build_tokenizer(corpus, num_text_tokens=size.num_text_tokens)
     documents = {
         **tokenizer_files(tokenizer),

@@ -105,9 +105,9 @@ class _Job:
     def _find_start(self) -> Start:
         if self._devices.is_first:
             self._recipe.output.mkdir(parents=True, exist_ok=True)
-            find_start(self._recipe, self._material.instructions, writes=True)
+            find_start(self._recipe, self._material, writes=True)
         self._devices.wait_for_all()
-        return find_start(self._recipe, self._material.instructions, writes=False)
+        return find_start(self._recipe, self._material, writes=False)
 
     def _network(self) -> MagmaNetwork:
         """What this process trains; on its device, unless the network will be shared out."""

@@ -17,6 +17,7 @@ from magma_ros.finetune.batches import collate
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.mixture import Sample
 from magma_ros.finetune.objective import batch_loss
+from magma_ros.mark_text import MarkText, parse_som, som_answer
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.prompts import Message
 from tests.finetune.networks import magma_8b_processor, magma_tiny
@@ -113,6 +114,16 @@ def test_a_turn_with_a_later_picture_begins_a_sample(folder: Path, processor: Ma
     assert second.model_input.prompt.startswith(first.model_input.prompt + "A carrot.<|eot_id|>")
     assert [(64, 64, 3), (64, 300, 3)] == [image.shape for image in second.model_input.images]
     assert len(collate(processor, [first, second]).inputs.pixels) >= 3
+
+
+def test_a_question_about_marks_is_trained_as_it_is_asked(folder: Path, processor: MagmaProcessor) -> None:
+    """The blank line between picture and words is kept: the prompt is to the character that of serving."""
+    marks = (MarkText(1, (20, 30)), MarkText(2, (40, 250)))
+    talk = [("human", prompts.som_user_text(use_image_start_end=False)), ("gpt", som_answer(marks))]
+    turns = [{"from": side, "value": text} for side, text in talk]
+    one = sample(opened(written(folder, {"image": "carrot.png", "conversations": turns}), processor))
+    assert prompts.spoken_prompt(prompts.som_user_text(use_image_start_end=True)) == one.model_input.prompt
+    assert marks == parse_som(words(processor, one.answer).removesuffix("<|eot_id|>"))
 
 
 def test_words_alone_need_no_picture(folder: Path, processor: MagmaProcessor) -> None:
