@@ -101,15 +101,6 @@ def _levels(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float
     return np.asarray((levels - np.array(mean, np.float32)) / np.array(std, np.float32), dtype=np.float32)[None]
 
 
-@lru_cache(maxsize=2)
-def _parse_tokenizer(content: bytes) -> Tokenizer:
-    """The tokenizer in a file's bytes, one and the same for the same bytes; it is only ever asked.
-
-    Parsing Llama-3's keeps Python's lock for a second or longer, in which a node that acts would stand still.
-    """
-    return Tokenizer.from_buffer(content)
-
-
 class MagmaProcessor:
     """Model inputs to tensors, by the tokenizer and image configuration of one checkpoint folder."""
 
@@ -139,7 +130,7 @@ class MagmaProcessor:
             raise CheckpointError(f"{path}: expected the tokenizer of the checkpoint, found no file")
         image_config = ImageConfig.from_dict(read_object(folder / "preprocessor_config.json"))
         try:
-            tokenizer = _parse_tokenizer(path.read_bytes())
+            tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise CheckpointError(f"{path}: expected a tokenizer: {error}") from error
         return cls(tokenizer, image_config, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from magma_ros.load_options import LoadOptions
 from magma_ros.pacing import Pacer
 from magma_ros.policies import fingerprint_of, is_address
 from magma_ros.policy import Policy
+from magma_ros.policy_process import PolicyProcess
 from magma_ros.prompts import clean_instruction
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.observing import Observer
@@ -111,7 +113,9 @@ def build_beside(
     load: LoadPolicy,
     make_room: Callable[[], object],
 ) -> Setup:
-    """As `build`, beside a policy that stays loaded; `make_room` is called once the checkpoint was found.
+    """As `build`, beside a policy that acts on meanwhile: a checkpoint gets a process of its own.
+
+    `make_room` is called once it was found.
 
     Raises:
         CheckpointError: the memory that is left is not enough for two, or there is no such checkpoint.
@@ -120,11 +124,15 @@ def build_beside(
     name = str(parameters["checkpoint"])
     if is_address(name):
         make_room()
-    else:
-        find(name)
-        make_room()
-        require_room(name, load_options(parameters))
-    return build(parameters, arm=arm, measured=measured, load=load)
+        return build(parameters, arm=arm, measured=measured, load=load)
+    find(name)
+    make_room()
+    require_room(name, load_options(parameters))
+    return build(parameters, arm=arm, measured=measured, load=partial(_in_its_own_process, load))
+
+
+def _in_its_own_process(load: LoadPolicy, name: str, options: LoadOptions, deadline_s: float) -> Policy:
+    return PolicyProcess(partial(load, name, options, deadline_s), name=name)
 
 
 def load_options(parameters: Mapping[str, Any]) -> LoadOptions:

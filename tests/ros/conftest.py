@@ -108,8 +108,14 @@ class Peer:
         key = (service_type, name)
         if key not in self.clients:
             self.clients[key] = self.node.create_client(service_type, name)
-        self.wait(self.clients[key].service_is_ready, what=f"service {name}")
+        self.find(self.clients[key], name)
         return self.future(self.clients[key].call_async(service_type.Request(**fields)))
+
+    def find(self, client, name):
+        """Wait until client and server know each other: Fast DDS drops the answer to a client that is new to it."""
+        if not client.service_is_ready():
+            self.wait(client.service_is_ready, what=f"service {name}")
+            self.spin(0.3)
 
     def set_instruction(self, instruction):
         return self.call(SetInstruction, interface.SET_INSTRUCTION.name, instruction=instruction)

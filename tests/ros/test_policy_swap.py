@@ -54,7 +54,7 @@ def request(peer, name):
     key = (SwapPolicy, interface.SWAP_POLICY.name)
     if key not in peer.clients:
         peer.clients[key] = peer.node.create_client(*key)
-    peer.wait(peer.clients[key].service_is_ready, what="the service")
+    peer.find(peer.clients[key], "swap_policy")
     return peer.clients[key].call_async(SwapPolicy.Request(checkpoint=str(name)))
 
 

@@ -1,0 +1,129 @@
+"""A policy in a process of its own: neither loading nor asking it takes Python's lock from the threads here."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Lock
+from typing import Any, TypeVar
+
+from magma_ros.contract import ActionContract
+from magma_ros.errors import MagmaRosError, PolicyError
+from magma_ros.policies import fingerprint_of
+from magma_ros.policy import Policy
+from magma_ros.types import ActionChunk, Observation
+
+Load = Callable[[], Policy]
+"""Loads the policy; it pickles."""
+
+_END_S = 2.0
+"""Longest wait for the process to end [s]."""
+
+Told = TypeVar("Told")
+
+
+class PolicyProcess:
+    """Answers what the policy in the process answers, and raises what it raises; used by one thread at a time.
+
+    The process ends with this object, with `close` or when this process is gone, however it ended.
+    """
+
+    def __init__(self, load: Load, *, name: str) -> None:
+        """Start the process and wait until it has loaded.
+
+        Raises:
+            MagmaRosError: what `load` raised.
+            PolicyError: the process died, or `load` raised anything else, which is told with its traceback.
+        """
+        context = get_context("spawn")  # a copy of this process would have its threads' locks, but not the threads
+        self._name, self._joining = name, Lock()
+        self._connection, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there, load), name=f"policy {name}", daemon=True)
+        self._process.start()
+        there.close()
+        try:
+            self._contract, self.fingerprint = self._hear(tuple[ActionContract, str])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def contract(self) -> ActionContract:
+        """What the policy's actions mean."""
+        return self._contract
+
+    def infer(self, observation: Observation) -> ActionChunk:
+        """The policy's answer.
+
+        Raises:
+            MagmaRosError: what the policy raised.
+            PolicyError: the process died, or the policy raised anything else.
+        """
+        return self._ask(observation, ActionChunk)
+
+    def reset(self) -> None:
+        """Forget the episode so far."""
+        self._ask(None, type(None))
+
+    def close(self) -> None:
+        """End the process, whatever it does; a call under way in another thread raises."""
+        self._process.terminate()
+        if self._exit_code() is None:
+            self._process.kill()
+            self._exit_code()
+        self._connection.close()
+
+    def _ask(self, question: Observation | None, kind: type[Told]) -> Told:
+        try:
+            self._connection.send(question)
+        except OSError:
+            raise self._death() from None
+        return self._hear(kind)
+
+    def _hear(self, _kind: type[Told]) -> Told:
+        try:
+            answer: Told | MagmaRosError = self._connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+        if isinstance(answer, MagmaRosError):
+            raise answer
+        return answer
+
+    def _death(self) -> PolicyError:
+        return PolicyError(f"{self._name}: its process ended with exit code {self._exit_code()}")
+
+    def _exit_code(self) -> int | None:
+        """Of the process that has ended, or None if it does not; two threads that join it at once would lose it."""
+        with self._joining:
+            self._process.join(_END_S)
+            return self._process.exitcode
+
+
+def _serve(connection: Connection[Any, Any], load: Load) -> None:
+    """Load, and answer until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; who started us ends us
+    policy = _tried(load)
+    if isinstance(policy, MagmaRosError):
+        connection.send(policy)
+        return
+    with suppress(EOFError, OSError):
+        connection.send((policy.contract, fingerprint_of(policy)))
+        while True:
+            question: Observation | None = connection.recv()
+            connection.send(_tried(policy.reset if question is None else partial(policy.infer, question)))
+    policy.close()
+
+
+def _tried(act: Callable[[], Told]) -> Told | MagmaRosError:
+    """What `act` returns or raises; an error that nobody foresaw as one that tells its traceback."""
+    try:
+        return act()
+    except MagmaRosError as error:
+        return error
+    except Exception:  # noqa: BLE001  it is told to the process that asked
+        return PolicyError(traceback.format_exc())
