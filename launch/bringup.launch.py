@@ -15,10 +15,9 @@ from launch.substitutions import (
 )
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-SHARE = FindPackageShare("magma_ros")
-SWITCH = ["true", "false"]
+from magma_ros.ros import launching
+from magma_ros.ros.launching import SHARE, SWITCH
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -30,15 +29,6 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "remote", default_value="", description="ws:// or wss:// address of a policy server, instead of a checkpoint"
-    ),
-    DeclareLaunchArgument(
-        "camera", default_value="", description="topic of the arm's only camera; empty takes the one of its file"
-    ),
-    DeclareLaunchArgument(
-        "image_transport",
-        default_value="raw",
-        choices=["raw", "compressed"],
-        description="compressed adds /compressed to the camera's topic",
     ),
     DeclareLaunchArgument(
         "instruction", default_value="", description="instruction to follow from the start; empty waits for one"
@@ -67,15 +57,6 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "speed_scale", default_value="1.0", description="share of the arm's speeds and steps that is used, 0.01 to 1"
     ),
-    DeclareLaunchArgument("namespace", default_value="", description="namespace that holds the arm's graph"),
-    DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=SWITCH, description="take the time from /clock"
-    ),
-    DeclareLaunchArgument(
-        "params_file",
-        default_value=PathJoinSubstitution([SHARE, "config", "params.yaml"]),
-        description="YAML file with further parameters of the nodes; the arguments here go before it",
-    ),
     DeclareLaunchArgument(
         "autostart",
         default_value="true",
@@ -83,17 +64,13 @@ ARGUMENTS = (
         description="configure and activate at once; false leaves the transitions to you",
     ),
     DeclareLaunchArgument(
-        "log_level",
-        default_value="info",
-        choices=["debug", "info", "warn", "error", "fatal"],
-        description="least severe messages that are shown",
-    ),
-    DeclareLaunchArgument(
         "motion_profile",
         default_value=PathJoinSubstitution([SHARE, "config", "fastdds_motion.xml"]),
         description="Fast DDS profile of the motion node: without shared memory nobody can make it wait",
     ),
     DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="start RViz with our view"),
+    *launching.CAMERA,
+    *launching.COMMON,
 )
 
 # Pictures between processes on one machine: the transport's segment must hold one, and large buffers are kept
@@ -109,61 +86,42 @@ ENVIRONMENT = tuple(
 )
 
 
-def text(name: str) -> ParameterValue:
-    """A launch argument as a string parameter: YAML must not turn an instruction into a number."""
-    return ParameterValue(LaunchConfiguration(name), value_type=str)
-
-
-def switch(name: str) -> ParameterValue:
-    """A launch argument as a boolean parameter."""
-    return ParameterValue(LaunchConfiguration(name), value_type=bool)
-
-
-def ours(executable: str, *, profile: LaunchConfiguration | None = None, **parameters: ParameterValue) -> Node:
-    """One of our nodes, named as its executable; `profile` is a Fast DDS profile of its own."""
-    return Node(
-        package="magma_ros",
-        executable=executable,
-        name=executable,
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            LaunchConfiguration("params_file"),
-            {"arm": text("arm"), "use_sim_time": switch("use_sim_time"), **parameters},
-        ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        additional_env={} if profile is None else {"FASTRTPS_DEFAULT_PROFILES_FILE": profile},
-        output="screen",
-    )
-
-
 def generate_launch_description() -> LaunchDescription:
     """Three processes of ours, and RViz if wanted; everything that they are told is an argument."""
     remote = LaunchConfiguration("remote")
     named = IfElseSubstitution(NotEqualsSubstitution(remote, ""), remote, LaunchConfiguration("checkpoint"))
-    cameras = {"camera_topic": text("camera"), "image_transport": text("image_transport")}
-    loading = {name: text(name) for name in ("instruction", "device", "dtype", "quantization", "embodiment")}
-    policy = ours(
+    cameras = launching.camera_parameters()
+    loading = {
+        name: launching.value(name, str) for name in ("instruction", "device", "dtype", "quantization", "embodiment")
+    }
+    autostart = launching.value("autostart", bool)
+    policy = launching.our_node(
         "policy_node",
-        checkpoint=ParameterValue(named, value_type=str),
-        autostart=switch("autostart"),
-        **cameras,
-        **loading,
+        parameters={
+            "checkpoint": ParameterValue(named, value_type=str),
+            "autostart": autostart,
+            **cameras,
+            **loading,
+        },
     )
-    motion = ours(
+    motion = launching.our_node(
         "motion_node",
-        profile=LaunchConfiguration("motion_profile"),
-        dry_run=switch("dry_run"),
-        speed_scale=ParameterValue(LaunchConfiguration("speed_scale"), value_type=float),
-        autostart=switch("autostart"),
+        parameters={
+            "dry_run": launching.value("dry_run", bool),
+            "speed_scale": launching.value("speed_scale", float),
+            "autostart": autostart,
+        },
+        additional_env={"FASTRTPS_DEFAULT_PROFILES_FILE": LaunchConfiguration("motion_profile")},
     )
+    view = launching.our_node("view_node", parameters=cameras)
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         name="rviz2",
         namespace=LaunchConfiguration("namespace"),
         arguments=["-d", PathJoinSubstitution([SHARE, "config", "rviz", "magma_ros.rviz"])],
-        parameters=[{"use_sim_time": switch("use_sim_time")}],
+        parameters=[{"use_sim_time": launching.value("use_sim_time", bool)}],
         output="screen",
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*ARGUMENTS, *ENVIRONMENT, policy, motion, ours("view_node", **cameras), rviz])
+    return LaunchDescription([*ARGUMENTS, *ENVIRONMENT, policy, motion, view, rviz])

@@ -9,9 +9,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-SHARE = FindPackageShare("magma_ros")
+from magma_ros.ros.launching import SHARE, SWITCH
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -28,7 +27,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "seed", default_value="0", description="initial state of the world; reset_world chooses others"
     ),
-    DeclareLaunchArgument("rviz", default_value="false", choices=["true", "false"], description="start RViz too"),
+    DeclareLaunchArgument("rviz", default_value="false", choices=SWITCH, description="start RViz too"),
     DeclareLaunchArgument("log_level", default_value="info", description="least severe messages that are shown"),
 )
 

@@ -6,9 +6,8 @@ ros2 launch magma_ros record.launch.py arm:=fr3 output:=/data/demos episodes:=tr
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+
+from magma_ros.ros import launching
 
 ARGUMENTS = (
     DeclareLaunchArgument("arm", description="name or YAML file of the arm: which topics it has"),
@@ -20,53 +19,20 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "episodes",
         default_value="false",
-        choices=["true", "false"],
+        choices=launching.SWITCH,
         description="wait for start_episode and record each episode into a folder of its own in output",
     ),
     DeclareLaunchArgument(
         "min_free_gib", default_value="1.0", description="free space on the disk at which recording ends [GiB]"
     ),
-    DeclareLaunchArgument(
-        "camera", default_value="", description="topic of the arm's only camera; empty takes the one of its file"
-    ),
-    DeclareLaunchArgument(
-        "image_transport",
-        default_value="raw",
-        choices=["raw", "compressed"],
-        description="compressed adds /compressed to the camera's topic",
-    ),
-    DeclareLaunchArgument("namespace", default_value="", description="namespace that holds the arm's graph"),
-    DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=["true", "false"], description="take the time from /clock"
-    ),
-    DeclareLaunchArgument("log_level", default_value="info", description="least severe messages that are shown"),
+    *launching.CAMERA,
+    *launching.COMMON,
 )
-
-
-def value(name: str, kind: type) -> ParameterValue:
-    """A launch argument as a parameter of a type."""
-    return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
 def generate_launch_description() -> LaunchDescription:
     """One node, beside whatever runs the arm."""
-    recorder = Node(
-        package="magma_ros",
-        executable="recorder_node",
-        name="recorder_node",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            {
-                "arm": value("arm", str),
-                "output": value("output", str),
-                "episodes": value("episodes", bool),
-                "min_free_gib": value("min_free_gib", float),
-                "camera_topic": value("camera", str),
-                "image_transport": value("image_transport", str),
-                "use_sim_time": value("use_sim_time", bool),
-            }
-        ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        output="screen",
-    )
+    kinds = {"output": str, "episodes": bool, "min_free_gib": float}
+    told = {name: launching.value(name, kind) for name, kind in kinds.items()}
+    recorder = launching.our_node("recorder_node", parameters={**told, **launching.camera_parameters()})
     return LaunchDescription([*ARGUMENTS, recorder])

@@ -8,7 +8,8 @@ from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.conditions import IfCondition
 from launch.substitutions import EqualsSubstitution, IfElseSubstitution, LaunchConfiguration
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
+
+from magma_ros.ros import launching
 
 ARGUMENTS = (
     DeclareLaunchArgument("arm", description="name or YAML file of the arm: its frame and topics"),
@@ -33,34 +34,20 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "terminal", default_value="xterm -e", description="program that gives the keyboard a terminal"
     ),
-    DeclareLaunchArgument("namespace", default_value="", description="namespace that holds the arm's graph"),
-    DeclareLaunchArgument(
-        "use_sim_time", default_value="false", choices=["true", "false"], description="take the time from /clock"
-    ),
-    DeclareLaunchArgument("log_level", default_value="info", description="least severe messages that are shown"),
+    *launching.COMMON,
 )
-
-
-def value(name: str, kind: type) -> ParameterValue:
-    """A launch argument as a parameter of a type."""
-    return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
 def generate_launch_description() -> LaunchDescription:
     """The teleoperation, beside the joystick's driver if there is one; the launch ends with it."""
-    names = {"arm": str, "device": str, "joystick": str, "script": str, "instruction": str, "operator": str}
-    kinds = {**names, "speed_m_s": float, "speed_rad_s": float, "use_sim_time": bool}
+    names = {"device": str, "joystick": str, "script": str, "instruction": str, "operator": str}
+    kinds = {**names, "speed_m_s": float, "speed_rad_s": float}
     device, namespace = LaunchConfiguration("device"), LaunchConfiguration("namespace")
-    teleop = Node(
-        package="magma_ros",
-        executable="teleop_node",
-        name="teleop_node",
-        namespace=namespace,
-        parameters=[{name: value(name, kind) for name, kind in kinds.items()}],
+    teleop = launching.our_node(
+        "teleop_node",
+        parameters={name: launching.value(name, kind) for name, kind in kinds.items()},
         prefix=IfElseSubstitution(EqualsSubstitution(device, "keyboard"), LaunchConfiguration("terminal"), ""),
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         on_exit=Shutdown(reason="the teleoperation has ended"),
-        output="screen",
     )
     joy = Node(
         package="joy",

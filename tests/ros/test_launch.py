@@ -23,13 +23,14 @@ ARGUMENTS = {
     },
     RECORD: {
         *("arm", "camera", "image_transport", "output", "episodes", "min_free_gib", "namespace", "use_sim_time"),
-        "log_level",
+        *("params_file", "log_level"),
     },
     TELEOP: {
         *("arm", "device", "joystick", "script", "speed_m_s", "speed_rad_s", "instruction", "operator", "terminal"),
-        *("namespace", "use_sim_time", "log_level"),
+        *("namespace", "use_sim_time", "params_file", "log_level"),
     },
 }
+LAUNCHING = "magma_ros.ros.launching"
 ARGUMENTS[DEMO] = {"checkpoint", "namespace", "instruction", "seed", "rviz", "log_level"} | ARGUMENTS[BRINGUP]
 
 
@@ -49,7 +50,7 @@ def stand_in(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
-    for name in [n for n in sys.modules if n.split(".")[0] in ("launch", "launch_ros")]:
+    for name in [n for n in sys.modules if n.split(".")[0] in ("launch", "launch_ros") or n == LAUNCHING]:
         del sys.modules[name]
 
 
