@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any, TypeVar
 
+from magma_ros import talking
 from magma_ros.contract import ActionContract
 from magma_ros.errors import MagmaRosError, PolicyError
 from magma_ros.policies import fingerprint_of
 from magma_ros.policy import Policy
+from magma_ros.talking import Question
 from magma_ros.types import ActionChunk, Observation
 
 Load = Callable[[], Policy]
@@ -25,6 +29,33 @@ _END_S = 2.0
 """Longest wait for the process to end [s]."""
 
 Told = TypeVar("Told")
+
+
+class _Word(Enum):
+    """What is asked beside observations and questions."""
+
+    RESET = "reset"
+    MORE = "more"
+
+
+_Asked = Observation | Question | _Word
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """More of an answer; None at its end."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the process says about its policy, once."""
+
+    contract: ActionContract
+    fingerprint: str
+    talks: bool
+    predicts_traces: bool
 
 
 class PolicyProcess:
@@ -41,13 +72,13 @@ class PolicyProcess:
             PolicyError: the process died, or `load` raised anything else, which is told with its traceback.
         """
         context = get_context("spawn")  # a copy of this process would have its threads' locks, but not the threads
-        self._name, self._joining = name, Lock()
+        self._name, self._joining, self._num_questions = name, Lock(), 0
         self._connection, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there, load), name=f"policy {name}", daemon=True)
         self._process.start()
         there.close()
         try:
-            self._contract, self.fingerprint = self._hear(tuple[ActionContract, str])
+            self._about = self._hear(_About)
         except BaseException:
             self.close()
             raise
@@ -55,7 +86,22 @@ class PolicyProcess:
     @property
     def contract(self) -> ActionContract:
         """What the policy's actions mean."""
-        return self._contract
+        return self._about.contract
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the pipeline behind the policy."""
+        return self._about.fingerprint
+
+    @property
+    def talks(self) -> bool:
+        """As `Talker.talks`."""
+        return self._about.talks
+
+    @property
+    def predicts_traces(self) -> bool:
+        """As `Talker.predicts_traces`."""
+        return self._about.predicts_traces
 
     def infer(self, observation: Observation) -> ActionChunk:
         """The policy's answer.
@@ -66,9 +112,25 @@ class PolicyProcess:
         """
         return self._ask(observation, ActionChunk)
 
+    def talk(self, question: Question) -> Iterator[str]:
+        """As `Talker.talk`: each piece is asked for, so that actions may be inferred in between.
+
+        Raises:
+            MagmaRosError: what the policy raised.
+            PolicyError: the process died, the policy raised anything else, or was asked another question meanwhile.
+        """
+        self._num_questions += 1
+        mine = self._num_questions
+        asked: _Asked = question
+        while (piece := self._ask(asked, _Piece).text) is not None:
+            yield piece
+            if mine != self._num_questions:
+                raise PolicyError("the policy was asked something else before this answer was complete")
+            asked = _Word.MORE
+
     def reset(self) -> None:
         """Forget the episode so far."""
-        self._ask(None, type(None))
+        self._ask(_Word.RESET, type(None))
 
     def close(self) -> None:
         """End the process, whatever it does; a call under way in another thread raises."""
@@ -78,7 +140,7 @@ class PolicyProcess:
             self._exit_code()
         self._connection.close()
 
-    def _ask(self, question: Observation | None, kind: type[Told]) -> Told:
+    def _ask(self, question: _Asked, kind: type[Told]) -> Told:
         try:
             self._connection.send(question)
         except OSError:
@@ -112,11 +174,31 @@ def _serve(connection: Connection[Any, Any], load: Load) -> None:
         connection.send(policy)
         return
     with suppress(EOFError, OSError):
-        connection.send((policy.contract, fingerprint_of(policy)))
+        about = _About(policy.contract, fingerprint_of(policy), talking.talks(policy), talking.predicts_traces(policy))
+        connection.send(about)
+        answering = _Answering(policy)
         while True:
-            question: Observation | None = connection.recv()
-            connection.send(_tried(policy.reset if question is None else partial(policy.infer, question)))
+            connection.send(_tried(partial(answering.answer, connection.recv())))
     policy.close()
+
+
+class _Answering:
+    """The policy, and what it is saying."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._pieces: Iterator[str] = iter(())
+
+    def answer(self, asked: _Asked) -> ActionChunk | _Piece | None:
+        """Actions for an observation, the next piece for a question and the word for more, nothing for a reset."""
+        if isinstance(asked, Observation):
+            return self._policy.infer(asked)
+        if asked is _Word.RESET:
+            self._policy.reset()
+            return None
+        if isinstance(asked, Question):
+            self._pieces = talking.talk(self._policy, asked)
+        return _Piece(next(self._pieces, None))
 
 
 def _tried(act: Callable[[], Told]) -> Told | MagmaRosError:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from magma_ros.errors import CheckpointError, InvalidInputError, PolicyError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import fingerprint_of, open_policy
 from magma_ros.policy_process import PolicyProcess
+from magma_ros.talking import Question, predicts_traces, talk, talks
 from magma_ros.types import ActionChunk, Observation
 
 CONTRACT = ActionContract(
@@ -64,6 +66,17 @@ class Obedient:
 
     def close(self) -> None:
         """Nothing to release."""
+
+    talks, predicts_traces = True, True
+
+    def talk(self, question: Question) -> Iterator[str]:
+        """The question's words, or what they tell to raise."""
+        for word in question.text.split():
+            if word == "refuse":
+                raise InvalidInputError("told to refuse")
+            if word == "crash":
+                raise ZeroDivisionError("told to crash")
+            yield word
 
     def _chunk(self, number: float, observation: Observation) -> ActionChunk:
         action = np.array([[number, 0, 0, 0, 0, 0, 1.0]])
@@ -125,6 +138,28 @@ def test_it_answers_from_elsewhere_and_remembers(policy: PolicyProcess) -> None:
     chunk = policy.infer(seen("count"))
     assert (1.0, 12.5) == (chunk.actions[0, 0], chunk.stamp_s)
     assert [*range(7)] == chunk.tokens[0].tolist()
+
+
+def test_it_talks_between_its_actions(policy: PolicyProcess) -> None:
+    """Words come one at a time, actions may be asked for in between, and who gave up an answer gets the next one."""
+    assert (True, True) == (talks(policy), predicts_traces(policy))
+    policy.reset()
+    words = talk(policy, Question("what is this", ()))
+    assert ["what", 1.0, "is", 2.0] == [next(words), answer(policy), next(words), answer(policy)]
+    assert ["another", "one"] == list(talk(policy, Question("another one", ())))
+    with pytest.raises(PolicyError, match="asked something else"):
+        next(words)
+
+
+@pytest.mark.parametrize(("text", "error"), [("well refuse", InvalidInputError), ("well crash", PolicyError)])
+def test_an_answer_that_fails_over_there_raises_here(policy: PolicyProcess, text: str, error: type[Exception]) -> None:
+    """What was said before the error is heard, and the process lives on."""
+    words = talk(policy, Question(text, ()))
+    assert "well" == next(words)
+    with pytest.raises(error, match="told to"):
+        next(words)
+    policy.reset()
+    assert 1.0 == answer(policy)
 
 
 def test_its_errors_are_raised_here_and_end_nothing(policy: PolicyProcess) -> None:
