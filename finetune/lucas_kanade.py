@@ -22,8 +22,8 @@ _ITERATIONS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03)
 _NEIGHBOURS = 8
 _OWN_WEIGHT = 2.0
 _PATCH_PX = 11
-_FLAT = 1e-6
-"""Least eigenvalue of the gradients around a point from which on it can be followed (OpenCV's measure)."""
+_FLAT = 6e-5
+"""Strength of a corner (OpenCV's least eigenvalue) that noise of two grey levels alone has; a weaker one is none."""
 
 Points = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -44,7 +44,7 @@ class LucasKanade:
     window_px: int = 11
     levels: int = 3
     max_miss_px: float = 0.7
-    min_likeness: float = 0.5
+    min_likeness: float = 0.75
 
     def __post_init__(self) -> None:
         if self.window_px < 3 or self.levels < 0 or self.max_miss_px <= 0.0 or not -1.0 <= self.min_likeness <= 1.0:
@@ -58,12 +58,12 @@ class LucasKanade:
         queries_px: Points | None = None,
         query_frame: int = 0,
     ) -> Tracks:
-        """See `Tracker.track`; a point of the grid is moved to the strongest corner in its cell."""
+        """See `Tracker.track`; a point of the grid is where its cell can be followed best if not in the middle."""
         check_question(frames, grid_size, queries_px, query_frame)
         greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         if queries_px is None:
             assert grid_size is not None
-            queries_px = _corners(greys[query_frame], grid_size, self.window_px)
+            queries_px = _grid(greys[query_frame], grid_size, self.window_px)
         queries = np.array(queries_px, dtype=np.float32)
         later = self._followed(greys[query_frame:], queries)
         if query_frame == 0:
@@ -83,16 +83,14 @@ class LucasKanade:
         likeness = [visible[0].astype(np.float32)]
         pace = np.zeros_like(queries)
         for index in range(1, len(greys)):
-            last, now = greys[index - 1], greys[index]
-            moved, is_found = points[-1] + pace, np.zeros(len(queries), dtype=np.bool_)
-            self._search(last, now, points[-1], moved, is_found, visible[-1], self.levels)
-            moved = _carried(points[-1], moved, is_found, pace)
-            self._search(greys[0], now, queries, moved, is_found, visible[0], 0)
+            last, now = points[-1], greys[index]
+            moved, is_found = self._search(greys[index - 1], now, last, last + pace, visible[-1], self.levels)
+            moved = _carried(last, moved, is_found, pace)
+            moved, is_again = self._search(greys[0], now, queries, moved, visible[0] & ~is_found, 0)
+            is_found |= is_again
             alike = _correlation(looks, _patches(greys[index], moved))
             is_found &= (alike >= self.min_likeness) & _is_inside(moved, greys[index])
-            pace = np.where(
-                is_found[:, None], (pace + moved - points[-1]) / 2 if index > 1 else moved - points[-1], pace
-            )
+            pace = np.where(is_found[:, None], (pace + moved - last) / 2 if index > 1 else moved - last, pace)
             points.append(moved)
             visible.append(is_found)
             likeness.append(np.where(is_found, alike, 0.0).astype(np.float32))
@@ -100,41 +98,41 @@ class LucasKanade:
         return Tracks(_straightened(np.stack(points), seen), seen, np.stack(likeness))
 
     def _search(
-        self, before: Grey, now: Grey, points: Points, moved: Points, is_found: Flags, is_wanted: Flags, levels: int
-    ) -> None:
-        """Follow those of `points` that are wanted and not found; write where they went over their guess in `moved`."""
-        wanted = np.flatnonzero(is_wanted & ~is_found)
-        if len(wanted) == 0:
-            return
+        self, before: Grey, now: Grey, points: Points, guess: Points, wanted: Flags, levels: int
+    ) -> tuple[Points, Flags]:
+        """Where the wanted ones of `points` went, and which; those that are not found stay at their guess."""
+        ahead, is_found = guess.copy(), np.zeros(len(points), dtype=np.bool_)
+        begin = points[wanted]
+        if len(begin) == 0:
+            return ahead, is_found
         options: dict[str, Any] = {
             "winSize": (self.window_px, self.window_px),
             "maxLevel": levels,
             "criteria": _ITERATIONS,
             "flags": cv2.OPTFLOW_USE_INITIAL_FLOW,
         }
-        begin, guess = points[wanted], moved[wanted]
-        ahead, went, _ = cv2.calcOpticalFlowPyrLK(before, now, begin, guess.copy(), **options)
-        back, came, _ = cv2.calcOpticalFlowPyrLK(now, before, ahead, begin + ahead - guess, **options)
+        there, went, _ = cv2.calcOpticalFlowPyrLK(before, now, begin, guess[wanted], **options)
+        back, came, _ = cv2.calcOpticalFlowPyrLK(now, before, there, begin + there - guess[wanted], **options)
         miss_px = np.linalg.norm(back - begin, axis=1)
-        found = (went[:, 0] == 1) & (came[:, 0] == 1) & (miss_px <= self.max_miss_px)
-        moved[wanted[found]] = ahead[found]
-        is_found[wanted[found]] = True
+        is_found[wanted] = (went[:, 0] == 1) & (came[:, 0] == 1) & (miss_px <= self.max_miss_px)
+        ahead[is_found] = there[is_found[wanted]]
+        return ahead, is_found
 
 
-def _corners(grey: Grey, grid_size: int, window_px: int) -> Points:
-    """The strongest corner in each cell of a grid, away from the cell's border; the middle where all is flat."""
+def _grid(grey: Grey, grid_size: int, window_px: int) -> Points:
+    """The middle of each cell of a grid; where that is flat, the strongest corner in the cell, if there is any."""
     height, width = grey.shape
     middles = grid_points(grid_size, width_px=width, height_px=height)
     strength = cv2.cornerMinEigenVal(grey, window_px)
-    reach_x, reach_y = (max(0, int(side / grid_size / 2) - 1) for side in (width, height))
+    reach_x, reach_y = (int(side / grid_size / 2) for side in (width, height))
     offsets_y, offsets_x = np.mgrid[-reach_y : reach_y + 1, -reach_x : reach_x + 1].reshape(2, -1)
     x = np.clip(np.rint(middles[:, :1]).astype(int) + offsets_x, 0, width - 1)
     y = np.clip(np.rint(middles[:, 1:]).astype(int) + offsets_y, 0, height - 1)
     cells = strength[y, x]
-    best = cells.argmax(axis=1)
-    rows = np.arange(len(cells))
-    corners = np.stack([x[rows, best], y[rows, best]], axis=1).astype(np.float32)
-    return np.where((cells[rows, best] > _FLAT)[:, None], corners, middles)
+    best = cells.argmax(axis=1)[:, None]
+    corners = np.hstack([np.take_along_axis(x, best, 1), np.take_along_axis(y, best, 1)]).astype(np.float32)
+    is_moved = (cells[:, len(offsets_x) // 2] < _FLAT) & (cells.max(axis=1) >= _FLAT)
+    return np.where(is_moved[:, None], corners, middles)
 
 
 def _carried(points: Points, moved: Points, is_found: Flags, pace: Points) -> Points:
@@ -181,7 +179,7 @@ def _patches(grey: Grey, points: Points) -> NDArray[np.float32]:
 
 
 def _correlation(looks: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(np.einsum("np,np->n", looks, others), 0.0, 1.0)
+    return np.asarray(np.clip((looks * others).sum(axis=1), 0.0, 1.0), dtype=np.float32)
 
 
 def _is_inside(points: Points, grey: Grey) -> Flags:

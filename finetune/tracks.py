@@ -43,11 +43,6 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.points)
 
-    @property
-    def num_points(self) -> int:
-        """N."""
-        return self.points.shape[1]
-
 
 class Tracker(Protocol):
     """What follows points through a video."""
@@ -115,7 +110,7 @@ def joined(windows: Iterable[Tracks]) -> Tracks:
     confidence: list[NDArray[np.float32]] = []
     for window in windows:
         first = 1 if points else 0
-        seen = visible[-1][-1] if visible else np.ones(window.num_points, dtype=np.bool_)
+        seen = visible[-1][-1] if visible else np.ones(window.points.shape[1], dtype=np.bool_)
         points.append(window.points[first:])
         visible.append(window.visible[first:] & seen)
         confidence.append(window.confidence[first:] * seen)

@@ -107,7 +107,9 @@ class Scene:
     ) -> ImageArray:
         size = (self.width_px, self.height_px)
         view = self.homography(frame)
-        picture = cv2.warpPerspective(ground, view @ _shift(-margin_px[0], -margin_px[1]), size).astype(np.float64)
+        picture = np.asarray(
+            cv2.warpPerspective(ground, view @ _shift(-margin_px[0], -margin_px[1]), size), dtype=np.float64
+        )
         for thing, skin in zip(self.things, skins, strict=True):
             height, width, _ = skin.shape
             place = view @ _pose(thing, frame) @ _shift(-(width - 1) / 2.0, -(height - 1) / 2.0)
@@ -116,13 +118,13 @@ class Scene:
             radii = (round(16 * thing.radii_px[0]), round(16 * thing.radii_px[1]))
             cv2.ellipse(shape, middle, radii, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
             opacity = cv2.warpPerspective(shape, place, size)[:, :, None] / 255.0
-            picture = (1.0 - opacity) * picture + opacity * cv2.warpPerspective(skin, place, size)
-        picture += generator.normal(0.0, self.noise_levels, picture.shape) if self.noise_levels else 0.0
-        return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+            picture += opacity * (cv2.warpPerspective(skin, place, size) - picture)
+        noise = generator.normal(0.0, self.noise_levels, picture.shape)
+        return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
     def owners(self, points_px: ArrayLike, *, frame: int = 0) -> NDArray[np.int64]:
         """Which thing is seen at each of `points_px` (N, 2) of a frame, by index; -1 is the plane, shape (N,)."""
-        on_plane = _mapped(np.linalg.inv(self.homography(frame)), np.asarray(points_px, dtype=np.float64))
+        on_plane = _mapped(_inverse(self.homography(frame)), np.asarray(points_px, dtype=np.float64))
         owners = np.full(len(on_plane), -1)
         for index, thing in enumerate(self.things):
             owners[_covers(thing, frame, on_plane)] = index
@@ -150,11 +152,11 @@ class Scene:
         return is_inside & np.stack([self.owners(points, frame=at) == owners for at, points in enumerate(paths)])
 
     def _paths_in_plane(self, points_px: FloatArray, frame: int) -> FloatArray:
-        on_plane = _mapped(np.linalg.inv(self.homography(frame)), points_px)
+        on_plane = _mapped(_inverse(self.homography(frame)), points_px)
         owners = self.owners(points_px, frame=frame)
         paths = np.repeat(on_plane[None], self.num_frames, axis=0)
         for index, thing in enumerate(self.things):
-            own = _mapped(np.linalg.inv(_pose(thing, frame)), on_plane[owners == index])
+            own = _mapped(_inverse(_pose(thing, frame)), on_plane[owners == index])
             for at in range(self.num_frames):
                 paths[at, owners == index] = _mapped(_pose(thing, at), own)
         return paths
@@ -167,7 +169,7 @@ def _pose(thing: Thing, frame: int) -> FloatArray:
 
 
 def _covers(thing: Thing, frame: int, on_plane: FloatArray) -> NDArray[np.bool_]:
-    own = _mapped(np.linalg.inv(_pose(thing, frame)), on_plane)
+    own = _mapped(_inverse(_pose(thing, frame)), on_plane)
     return np.asarray(((own / thing.radii_px) ** 2).sum(axis=1) <= 1.0)
 
 
@@ -192,6 +194,10 @@ def _shift(x: float, y: float) -> FloatArray:
 def _turn(angle_rad: float, scale: float) -> FloatArray:
     cosine, sine = scale * np.cos(angle_rad), scale * np.sin(angle_rad)
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _inverse(homography: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(homography), dtype=np.float64)
 
 
 def _mapped(homography: FloatArray, points: FloatArray) -> FloatArray:
