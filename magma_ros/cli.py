@@ -31,6 +31,9 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
+        "annotate": Command(
+            "magma_ros.finetune.annotation.command:annotate_film", "write conversations about marks and where they go"
+        ),
         "bag-replay": Command(
             "magma_ros.ros.bag_replay:replay_bag", "say what a policy would have done in a recording"
         ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError
+from magma_ros.finetune.pages import page, table
 from magma_ros.finetune.quality.drawing import bars, curves, strip
 from magma_ros.finetune.quality.findings import CODES, SEVERITIES, Finding
 from magma_ros.finetune.quality.report import EpisodeFacts, QualityReport
@@ -21,7 +21,6 @@ MAX_SHOWN = 40
 _NUM_CLEAN = 4
 _NUM_BARS = 24
 _LONGEST_LIST = 200
-_STYLE = Path(__file__).with_name("page.css")
 
 
 def to_page(report: QualityReport) -> str:
@@ -30,15 +29,7 @@ def to_page(report: QualityReport) -> str:
     Raises:
         EpisodeError: the dataset is gone.
     """
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"Data check of {report.folder.name}"),
-        element("style", Markup(_STYLE.read_text(encoding="utf-8"))),
-    )
-    body = element("body", element("main", list(_sections(report))))
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return page(f"Data check of {report.folder.name}", _sections(report))
 
 
 def _sections(report: QualityReport) -> Iterator[Markup | None]:
@@ -74,7 +65,7 @@ def _codes(report: QualityReport) -> Markup | None:
         cells = [element("td", worst, class_=worst), element("td", where), element("td", CODES[code].meaning)]
         rows.append(element("tr", element("th", breakable(code), scope="row"), cells, element("td", CODES[code].fix)))
     return element(
-        "section", element("h2", "What was found"), _table(("code", "", "where", "meaning", "what to do"), rows)
+        "section", element("h2", "What was found"), table(("code", "", "where", "meaning", "what to do"), rows)
     )
 
 
@@ -111,8 +102,8 @@ def _lags(report: QualityReport) -> Markup | None:
     if not rows:
         return None
     note = "By how much pictures follow the arm, and the measured motion its actions; over all episodes."
-    table = _table(("", "lag", "correlation", "episodes"), rows)
-    return element("section", element("h2", "Lags"), element("p", note, class_="muted small"), table)
+    listed = table(("", "lag", "correlation", "episodes"), rows)
+    return element("section", element("h2", "Lags"), element("p", note, class_="muted small"), listed)
 
 
 def _contents(report: QualityReport) -> Markup | None:
@@ -127,8 +118,8 @@ def _contents(report: QualityReport) -> Markup | None:
         element("tr", element("th", text, scope="row"), element("td", number), element("td", done[text]))
         for text, number in counts.most_common(_LONGEST_LIST)
     ]
-    table = _table(("instruction", "episodes", "successes"), rows)
-    return element("section", element("h2", "What it holds"), bars(title, [float(n) for n in numbers]), table)
+    listed = table(("instruction", "episodes", "successes"), rows)
+    return element("section", element("h2", "What it holds"), bars(title, [float(n) for n in numbers]), listed)
 
 
 def _episodes(report: QualityReport) -> Markup:
@@ -176,8 +167,3 @@ def _curves(report: QualityReport, episode: Episode, index: int) -> Iterator[Mar
         most, way = float(camera.change.max(initial=0.0)), float(track.way_m.max(initial=0.0))
         lines = [(f"{name}: picture change", camera.change, most), ("motion of the arm", track.way_m, way)]
         yield curves(f"{name} against motion", lines, num_steps=len(track), marked=marked)
-
-
-def _table(headings: tuple[str, ...], rows: list[Markup]) -> Markup:
-    head = element("tr", [element("th", heading, scope="col") for heading in headings])
-    return element("div", element("table", element("thead", head), element("tbody", rows)), class_="wide")
