@@ -142,6 +142,21 @@ class RayInOrder(Generic[Item, Made]):
         return made
 
 
+def open_workers(
+    make_worker: Callable[[], Worker[Item, Made]], *, workers: int, ray_address: str | None, error: type[MagmaRosError]
+) -> InOrder[Item, Made] | RayInOrder[Item, Made]:
+    """Workers in processes of this machine or, with an address, on Ray; arguments as there.
+
+    Raises:
+        MagmaRosError: as `error`; fewer than one worker, or no cluster answers.
+    """
+    if workers < 1:
+        raise error(f"workers: expected at least 1, got {workers}")
+    if ray_address is None:
+        return InOrder(make_worker, workers=workers, error=error)
+    return RayInOrder(make_worker, address=ray_address, workers=workers, error=error)
+
+
 _GO_ON = "start again to go on from what is written"
 
 _worker_here: list[Worker[Any, Any]] = []

@@ -42,8 +42,6 @@ def curate_videos(
         ray_address: Of a Ray cluster: local, auto, or host:port; its nodes see the folders under the same paths.
         json: Write the numbers here, for programs.
     """
-    if workers < 1:
-        raise CurationError(f"workers: expected at least 1, got {workers}")
     if clip is None:
         _LOG.warning("no --clip: whether a clip shows what its text says is not looked at; the manifest says so, too")
     job = Job(videos=videos, segments=segments, output=output, rules=rules, clip=clip)

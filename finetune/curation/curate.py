@@ -23,7 +23,7 @@ from magma_ros.finetune.curation.shots import find_shots
 from magma_ros.finetune.curation.stretches import Stretch
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.line_log import going_on
-from magma_ros.in_order import InOrder, RayInOrder
+from magma_ros.in_order import open_workers
 from magma_ros.types import ImageArray
 from magma_ros.whole_files import replacing
 
@@ -154,19 +154,15 @@ def curate(
     with going_on(job.output, MANIFEST_NAME, settings=settings, error=CurationError) as log:
         left = segments[len(log) :]
         if left:
-            with closing(_workers(job, workers, ray_address)) as curators, closing(curators.map(left)) as lines:
+            row = open_workers(
+                partial(SegmentCurator, job), workers=workers, ray_address=ray_address, error=CurationError
+            )
+            with closing(row), closing(row.map(left)) as lines:
                 for line in lines:
                     log.append(line)
                     if on_segment is not None:
                         on_segment(len(log))
     return job.output / MANIFEST_NAME
-
-
-def _workers(job: Job, workers: int, ray_address: str | None) -> InOrder[Segment, Line] | RayInOrder[Segment, Line]:
-    make = partial(SegmentCurator, job)
-    if ray_address is None:
-        return InOrder(make, workers=workers, error=CurationError)
-    return RayInOrder(make, address=ray_address, workers=workers, error=CurationError)
 
 
 def _watched(pictures: Iterable[ImageArray], numbers: list[int], seen: list[ImageArray]) -> Iterator[ImageArray]:

@@ -31,7 +31,10 @@ class Likeness:
 
     def best(self, pictures: Sequence[ImageArray], text: str) -> float:
         """The largest cosine between `text` and one of `pictures`, -1 to 1; a text beyond CLIP's length is cut off."""
-        inputs = self._processor(text=[text], images=list(pictures), return_tensors="pt", truncation=True, padding=True)
+        most = self._model.config.text_config.max_position_embeddings
+        inputs = self._processor(
+            text=[text], images=list(pictures), return_tensors="pt", truncation=True, max_length=most
+        )
         with torch.inference_mode():
             said = self._model(**inputs)
         return float((said.image_embeds @ said.text_embeds.T).max())

@@ -91,7 +91,7 @@ def test_cuts_are_found_where_they_are() -> None:
 
 
 def test_a_killed_curation_goes_on_with_the_same_files(job: Job, tmp_path: Path) -> None:
-    """Killed while a clip is written, begun again: all files are those of an undisturbed one, byte for byte."""
+    """Killed while a clip is written, begun again in two processes: the files of an undisturbed one, to the byte."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     folders = [str(job.videos), str(job.segments), str(tmp_path / "killed")]
     ended = subprocess.run(
@@ -100,17 +100,9 @@ def test_a_killed_curation_goes_on_with_the_same_files(job: Job, tmp_path: Path)
     assert -9 == ended.returncode, ended.stderr
     again = written(tmp_path, SEGMENTS, output=tmp_path / "killed")
     assert 0 == len(lines_of(again.output / "manifest.jsonl"))
-    curate(again)
+    curate(again, workers=2)
     curate(job)
     assert files_of(job.output) == files_of(again.output)
-
-
-def test_two_processes_write_what_one_does(job: Job, tmp_path: Path) -> None:
-    """The order of the lines is that of the segments, whoever worked on them."""
-    curate(job)
-    both = written(tmp_path, SEGMENTS, output=tmp_path / "both")
-    curate(both, workers=2)
-    assert files_of(job.output) == files_of(both.output)
 
 
 def test_a_folder_of_other_rules_is_refused(job: Job, tmp_path: Path) -> None:
