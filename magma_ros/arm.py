@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from magma_ros.calibration import Calibration
+
 Vector3 = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
@@ -86,10 +88,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraTopic:
-    """The topic of one camera; `name` is the picture's in the action contract."""
+    """One camera; `name` is its picture's in the action contract."""
 
     name: str
     topic: str
+    calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

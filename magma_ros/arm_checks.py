@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from magma_ros.arm import Arm, FixedPose, JointTrajectoryOutput, PoseOutput, TwistOutput
+from magma_ros.calibration import FixedCamera
 
 QUATERNION_TOLERANCE = 1e-4
 """How far the length of a quaternion may be from 1: four decimals are enough."""
@@ -19,9 +20,15 @@ def arm_faults(arm: Arm) -> list[str]:
 
 def _frames(arm: Arm) -> Iterator[str]:
     frames, pose = arm.frames, arm.frames.pose_ee_in_flange
-    norm = math.hypot(*pose.quat_xyzw)
-    if abs(norm - 1.0) > QUATERNION_TOLERANCE:
-        yield f"frames.pose_ee_in_flange.quat_xyzw: expected unit norm, got {norm:.6g}"
+    turns = {"frames.pose_ee_in_flange": pose.quat_xyzw} | {
+        f"topics.cameras[{camera.name}].calibration": camera.calibration.quat_xyzw
+        for camera in arm.topics.cameras
+        if isinstance(camera.calibration, FixedCamera)
+    }
+    for key, quat_xyzw in turns.items():
+        norm = math.hypot(*quat_xyzw)
+        if abs(norm - 1.0) > QUATERNION_TOLERANCE:
+            yield f"{key}.quat_xyzw: expected unit norm, got {norm:.6g}"
     if frames.base in (frames.flange, frames.end_effector):
         yield f"frames.base: expected another frame than the flange and the end effector, got {frames.base!r}"
     if frames.flange == frames.end_effector and pose != FixedPose(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from magma_ros.contract import Resampling
+from magma_ros.contract import CameraSpec, Resampling
 from magma_ros.errors import InvalidInputError
 from magma_ros.picture_files import read_header
 from magma_ros.types import FloatArray, ImageArray
@@ -54,6 +54,16 @@ def orient(image: ImageArray, *, rotate_180: bool) -> ImageArray:
     """`image`, turned by half a circle in its plane when `rotate_180`; the result may share its memory."""
     check_image(image)
     return np.ascontiguousarray(image[::-1, ::-1]) if rotate_180 else image
+
+
+def as_seen(image: ImageArray, camera: CameraSpec) -> ImageArray:
+    """What a policy is shown of `image`: turned and stretched as its contract says of `camera`; may share its memory.
+
+    Raises:
+        InvalidInputError: not a picture.
+    """
+    upright = orient(image, rotate_180=camera.rotate_180)
+    return resize(upright, height_px=camera.height_px, width_px=camera.width_px, resampling=camera.resampling)
 
 
 def to_rgb(image: ImageArray, *, order: ChannelOrder) -> ImageArray:

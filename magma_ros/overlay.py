@@ -6,6 +6,7 @@ picture is bounded. Bands above and below carry the text, an inset carries the g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,6 +30,7 @@ RED = (220, 40, 40)
 _GAUGE_PX, _GAUGE_WIDTH_PX = 96, 212
 _MARGIN_PX, _TEXT_PX, _FRAME_PX = 8, 18, 6
 _MAX_LETTERS = 96
+_FAR_PX = 10_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,9 @@ class Caption:
     is_moving: bool = False
 
 
-def annotate(image: ImageArray, caption: Caption, action: Action | None, scale: Scale) -> ImageArray:
+def annotate(
+    image: ImageArray, caption: Caption, action: Action | None, scale: Scale, *, traces: Sequence[FloatArray] = ()
+) -> ImageArray:
     """A new picture, `WIDTH_PX` wide and `HEADER_PX + FOOTER_PX` higher than `image` at that width.
 
     Args:
@@ -70,6 +74,7 @@ def annotate(image: ImageArray, caption: Caption, action: Action | None, scale: 
         caption: What is said about it.
         action: What is done about it, drawn as a gauge; None draws none.
         scale: What fills the gauge.
+        traces: Paths, each (n, 2) (x, y) in pixels of `image`, drawn from a dot on; what is no number draws none.
 
     Raises:
         InvalidInputError: `image` is not a picture.
@@ -80,6 +85,8 @@ def annotate(image: ImageArray, caption: Caption, action: Action | None, scale: 
     canvas[:HEADER_PX], canvas[-FOOTER_PX:] = _BAND, _BAND
     view = canvas[HEADER_PX:-FOOTER_PX]
     view[:] = resize(image, height_px=shown_px, width_px=WIDTH_PX)
+    for trace in traces:
+        _draw_trace(view, (trace + 0.5) * (WIDTH_PX / width, shown_px / height) - 0.5)
     _write_bands(canvas, caption)
     if action is not None:
         corner = view[-_GAUGE_PX - _MARGIN_PX : -_MARGIN_PX, _MARGIN_PX : _MARGIN_PX + _GAUGE_WIDTH_PX]
@@ -101,6 +108,16 @@ def _write_bands(canvas: ImageArray, caption: Caption) -> None:
     latency = "" if caption.latency_s is None else f"latency {1000 * caption.latency_s:.0f} ms"
     _write(canvas, latency, (WIDTH_PX - 124, foot), _INK)
     _write(canvas, caption.detail, (_MARGIN_PX, foot + _TEXT_PX + 4), _MUTED)
+
+
+def _draw_trace(view: ImageArray, points: FloatArray) -> None:
+    """A dot where it begins, and a line to an arrow's head; far outside of the picture it is cut off."""
+    if not np.isfinite(points).all() or len(points) < 2:
+        return
+    places = np.rint(np.clip(points, -_FAR_PX, _FAR_PX)).astype(np.int32)
+    cv2.polylines(view, [places[:-1]], False, _AMBER, 2, cv2.LINE_AA)  # noqa: FBT003  OpenCV's signature
+    cv2.arrowedLine(view, places[-2].tolist(), places[-1].tolist(), _AMBER, 2, cv2.LINE_AA, tipLength=0.5)
+    cv2.circle(view, places[0].tolist(), 4, _AMBER, -1, cv2.LINE_AA)
 
 
 def _draw_gauge(corner: ImageArray, action: Action, scale: Scale) -> None:

@@ -193,10 +193,7 @@ class Pipeline:
         for camera in self.contract.cameras:
             if camera.name not in observation.images:
                 raise InvalidInputError(f"camera {camera.name!r}: no picture, available {sorted(observation.images)}")
-            upright = images.orient(observation.images[camera.name], rotate_180=camera.rotate_180)
-            pictures[camera.name] = images.resize(
-                upright, height_px=camera.height_px, width_px=camera.width_px, resampling=camera.resampling
-            )
+            pictures[camera.name] = images.as_seen(observation.images[camera.name], camera)
         return pictures
 
     def _render(self, instruction: str) -> str:

@@ -12,13 +12,14 @@ from std_msgs.msg import Bool
 
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros.camera_info import camera_info_message
 from magma_ros.ros.conversions import GripperJoint
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.spin import run
 from magma_ros.sim.command_gate import CommandGate
 from magma_ros.sim.env import Env
 from magma_ros.srv import ResetWorld
-from magma_ros.types import Action, ImageArray, Observation
+from magma_ros.types import Action, FloatArray, ImageArray, Observation
 
 VIEW_SIZE_PX = (480, 360)
 """Width and height of the picture for people [px]."""
@@ -35,11 +36,13 @@ class World:
         env: The world; used on one thread.
         joint_names: Arm joints from base to wrist.
         view: Draws a picture for people (width_px, height_px) -> (height, width, 3) uint8 RGB.
+        camera_matrix: K of the camera in its picture, shape (3, 3) [px]; None when it is not known.
     """
 
     env: Env
     joint_names: tuple[str, ...]
     view: Callable[[int, int], ImageArray]
+    camera_matrix: FloatArray | None = None
 
 
 MakeWorld = Callable[[str, int], World]
@@ -50,9 +53,15 @@ def bridge_world(task: str, image_size_px: int) -> World:
     """The WidowX tabletop."""
     from magma_ros.sim.bridge.arm import ARM_JOINTS  # noqa: PLC0415  same
     from magma_ros.sim.bridge.env import BridgeEnv  # noqa: PLC0415  MuJoCo and OpenGL only where they are needed
+    from magma_ros.sim.bridge.scene import camera_matrix  # noqa: PLC0415  same
 
     env = BridgeEnv(task, image_size_px=image_size_px)
-    return World(env, ARM_JOINTS, lambda width_px, height_px: env.view(width_px=width_px, height_px=height_px))
+    return World(
+        env,
+        ARM_JOINTS,
+        lambda width_px, height_px: env.view(width_px=width_px, height_px=height_px),
+        camera_matrix(width_px=image_size_px, height_px=image_size_px),
+    )
 
 
 class ArmNode(Node):
@@ -74,6 +83,7 @@ class ArmNode(Node):
         self._gripper_goal = 1.0
         self._logged: set[str] = set()
         self._camera = interface.CAMERA.publisher(self)
+        self._camera_info = interface.CAMERA_INFO.publisher(self)
         self._joints = interface.JOINTS.publisher(self)
         self._ee_pose = interface.EE_POSE.publisher(self)
         self._task_success = interface.TASK_SUCCESS.publisher(self)
@@ -133,6 +143,11 @@ class ArmNode(Node):
             self._ee_pose.publish(conversions.pose_message(proprio, frame=frame, stamp=stamp))
         self._task_success.publish(Bool(data=success))
         picture = observation.images[self._world.env.contract.cameras[0].name]
+        matrix, (height, width, _) = self._world.camera_matrix, picture.shape
+        if matrix is not None:
+            self._camera_info.publish(
+                camera_info_message(matrix, width_px=width, height_px=height, stamp=stamp, frame_id=CAMERA_FRAME)
+            )
         self._camera.publish(pictures.image_message(picture, stamp=stamp, frame_id=CAMERA_FRAME))
         if self._viewer.get_subscription_count() > 0:
             view = self._world.view(*VIEW_SIZE_PX)

@@ -9,10 +9,11 @@ from std_msgs.msg import Bool
 
 from magma_ros.arm import Arm
 from magma_ros.ros import interface, pictures
+from magma_ros.ros.camera_info import camera_info_message
 from magma_ros.ros.spin import run
 from magma_ros.sim.arm_node import CAMERA_FRAME, VIEW_SIZE_PX
 from magma_ros.sim.bridge.env import BridgeEnv
-from magma_ros.sim.bridge.scene import PHYSICS_HZ
+from magma_ros.sim.bridge.scene import PHYSICS_HZ, camera_matrix
 from magma_ros.sim.driver_node import DriverNode
 from magma_ros.srv import ResetWorld
 from magma_ros.types import Pose, Proprio
@@ -60,6 +61,7 @@ class ServoNode(DriverNode):
         """
         super().__init__("servo_node", parameters=interface.SERVO_PARAMETERS, make_body=SimulatedBody)
         self._camera = interface.CAMERA.publisher(self)
+        self._camera_info = interface.CAMERA_INFO.publisher(self)
         self._viewer = interface.VIEWER.publisher(self)
         self._task_success = interface.TASK_SUCCESS.publisher(self)
         self.create_service(ResetWorld, interface.RESET_WORLD.name, self._on_reset)
@@ -85,6 +87,10 @@ class ServoNode(DriverNode):
         observation, info = self._body.env.look()
         self._task_success.publish(Bool(data=bool(info["success"])))
         (picture,) = observation.images.values()
+        size = {"height_px": picture.shape[0], "width_px": picture.shape[1]}
+        self._camera_info.publish(
+            camera_info_message(camera_matrix(**size), **size, stamp=stamp, frame_id=CAMERA_FRAME)
+        )
         self._camera.publish(pictures.image_message(picture, stamp=stamp, frame_id=CAMERA_FRAME))
         if self._viewer.get_subscription_count() > 0:
             width_px, height_px = VIEW_SIZE_PX

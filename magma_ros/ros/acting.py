@@ -24,6 +24,7 @@ from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
 from magma_ros.ros.instruction_server import InstructionServer
 from magma_ros.ros.policy_setup import Setup
 from magma_ros.ros.status import StatusReporter
+from magma_ros.ros.talk import Talk
 from magma_ros.types import Observation, SafeAction, Stop, StopReason
 
 
@@ -80,6 +81,11 @@ class Acting:
         return self._setup is not None
 
     @property
+    def assignment_acted_on(self) -> Assignment | None:
+        """The assignment under way, unless the arm rests or a person has it."""
+        return None if self._setup is None or self.paused or self._waits else self.instructions.current
+
+    @property
     def setup(self) -> Setup:
         """What acts; there is something."""
         assert self._setup is not None
@@ -93,8 +99,19 @@ class Acting:
     def start(self, setup: Setup) -> ActingPolicy:
         """`setup` and a thread that waits for pictures; it acts once it is exchanged for what acts now."""
         answered = partial(self._on_answer, setup)
-        worker = InferenceWorker(setup.controller, now_s=self._now_s, on_answer=answered, log_error=self._logger.error)
+        worker = InferenceWorker(
+            setup.controller,
+            now_s=self._now_s,
+            on_answer=answered,
+            log_error=self._logger.error,
+            spare_s=self._spare_s,
+        )
         return ActingPolicy(setup, worker)
+
+    def say(self, talk: Talk) -> None:
+        """Let the policy, which there is, answer in words when it has time to; the question before is given up."""
+        assert self._worker is not None
+        self._worker.begin(talk)
 
     def exchange(self, arriving: ActingPolicy) -> ActingPolicy:
         """Act with `arriving` from the next picture on, and give back what acted; the caller has paused the arm.
@@ -104,6 +121,7 @@ class Acting:
         assert self.paused
         assert self._worker is not None
         leaving = ActingPolicy(self.setup, self._worker)
+        leaving.worker.hush("another policy has taken over")
         with self._status.lock:
             self._setup, self._worker = arriving.setup, arriving.worker
         self._asked_s = None
@@ -242,6 +260,13 @@ class Acting:
         elif self.instructions.current is not None and self._setup is not None:
             self._setup.pacer.reset()
             self._status.began(self.instructions.current)
+
+    def _spare_s(self) -> float:
+        """Time until a picture may come that is acted on [s]; infinite while none is."""
+        setup = self._setup
+        if setup is None or self.assignment_acted_on is None:
+            return float("inf")
+        return setup.pacer.next_s - self._now_s()
 
     def _age_s(self, answer: Answer) -> float:
         return self._now_s() - answer.job.observation.stamp_s

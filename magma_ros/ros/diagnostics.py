@@ -35,6 +35,10 @@ class Level(IntEnum):
     STALE = 3
 
 
+Report = Callable[[], tuple[Level, str, dict[str, str]]]
+"""Level, message for people, and values with their units in the keys."""
+
+
 class Diagnostics:
     """Publishes while the node is spun, by wall time, so that a simulated clock that stands still is seen too.
 
@@ -50,7 +54,7 @@ class Diagnostics:
         self._stages: defaultdict[str, _Stage] = defaultdict(_Stage)
         self._rates: defaultdict[str, Rate] = defaultdict(Rate)
         self._counts: defaultdict[str, ReasonCounts] = defaultdict(ReasonCounts)
-        self._groups: dict[str, _Group] = {}
+        self._parts: dict[str, Report] = {}
         self._publisher = DIAGNOSTICS.publisher(node)
         node.create_timer(PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -64,13 +68,17 @@ class Diagnostics:
 
     def count(self, group: str, reason: str, n: int = 1) -> None:
         """Something was dropped or refused `n` times; its group warns until the window has passed."""
-        if group not in self._groups:
+        if group not in self._parts:
             self.follow(group, self._counts[group].by_reason)
         self._counts[group].add(reason, n)
 
     def follow(self, group: str, totals: Callable[[], Mapping[str, int]]) -> None:
         """As `count`, for what somebody else counts: `totals` gives each reason's number since the start."""
-        self._groups[group] = _Group(totals)
+        self.part(group, _Group(totals).report)
+
+    def part(self, name: str, report: Report) -> None:
+        """Ask `report` once a second for level, message and values of something of its own."""
+        self._parts[name] = report
 
     def level(self, level: Level, message: str) -> None:
         """How the node is from now on, for people."""
@@ -85,8 +93,8 @@ class Diagnostics:
         if self._rates:
             hz = {f"{name} [Hz]": f"{rate.hz(seconds(now)):.2f}" for name, rate in tuple(self._rates.items())}
             statuses.append(self._status("rates", Level.OK, ", ".join(map(" ".join, hz.items())), hz))
-        for name, group in tuple(self._groups.items()):
-            statuses.append(self._status(name, *group.report()))
+        for name, report in tuple(self._parts.items()):
+            statuses.append(self._status(name, *report()))
         message = DiagnosticArray(status=statuses)
         message.header.stamp = now
         self._publisher.publish(message)

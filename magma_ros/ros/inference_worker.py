@@ -163,7 +163,8 @@ class InferenceWorker:
         except Exception as error:  # noqa: BLE001  a fault of the policy must not end the thread that also acts
             self._log_error(f"no answer:\n{traceback.format_exc()}")
             talk.end(f"{type(error).__name__}: {error}"[:500])
-        self._spare_time.piece_took(time.perf_counter() - start, is_first=is_first)
+        if not talk.ended.is_set():
+            self._spare_time.piece_took(time.perf_counter() - start, is_first=is_first)
 
     def _tick(self, job: Job) -> Answer:
         start = time.perf_counter()
@@ -179,5 +180,6 @@ class InferenceWorker:
             self._log_error(f"the tick failed, the arm holds:\n{traceback.format_exc()}")
             decision = Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500])
         duration_s = time.perf_counter() - start
-        self._spare_time.inference_took(duration_s)
+        if chunk is not None:
+            self._spare_time.inference_took(duration_s)
         return Answer(job, decision, chunk, duration_s)

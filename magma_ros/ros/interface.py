@@ -14,14 +14,14 @@ from rclpy.lifecycle.node import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image, JointState, Joy
+from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
 from std_msgs.msg import Bool, Float64, String
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
-from magma_ros.action import ExecuteInstruction
-from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus
-from magma_ros.srv import EndEpisode, ResetWorld, SetInstruction, StartEpisode, SwapPolicy
+from magma_ros.action import Ask, ExecuteInstruction
+from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus, PredictedTraces
+from magma_ros.srv import EndEpisode, Ground, PredictTrace, ResetWorld, SetInstruction, StartEpisode, SwapPolicy
 
 ParameterValue = bool | int | float | str
 
@@ -158,6 +158,13 @@ TELEOP_GRIPPER = Topic(
 JOY = Topic("joy", Joy, SENSOR, SENSOR, "axes and buttons of the joystick, as joy_node says them")
 ANNOTATED = Topic("annotated/image_raw", Image, SENSOR, SENSOR, "the picture with what is done about it, for people")
 PLANNED_MOTION = Topic("planned_motion", MarkerArray, STATE, SENSOR, "the action and the setpoint, for RViz")
+PREDICTED_TRACES = Topic(
+    "predicted_traces", PredictedTraces, COMMAND, COMMAND, "where marks in a picture will go, as the policy predicts it"
+)
+TRACE_MARKERS = Topic(
+    "trace_markers", MarkerArray, STATE, SENSOR, "the predicted traces, 1 m in front of the camera, for RViz"
+)
+CAMERA_INFO = Topic("camera/camera_info", CameraInfo, STATE, SENSOR, "how the camera projects; one for each camera")
 DIAGNOSTICS = Topic(
     "/diagnostics", DiagnosticArray, Qos(reliable=True, depth=10), Qos(reliable=True, depth=10), "once a second"
 )
@@ -172,22 +179,33 @@ HALT = Service("emergency_stop", Trigger, "halt the arm until reset_halt")
 RESET_HALT = Service("reset_halt", Trigger, "let the arm move again after a halt; refused while its cause is there")
 EXECUTE = Service("execute_instruction", ExecuteInstruction, "follow an instruction for a bounded number of steps")
 SWAP_POLICY = Service("swap_policy", SwapPolicy, "act with another checkpoint, or with the one before")
+ASK = Service("ask", Ask, "an answer in words about what a camera sees, as it is found; moves nothing")
+GROUND = Service("ground", Ground, "where something that is named is in the picture")
+PREDICT_TRACE = Service(
+    "predict_trace", PredictTrace, "how marks in the picture will move while the robot does something"
+)
 START_EPISODE = Service("start_episode", StartEpisode, "record the next episode into a bag of its own")
 END_EPISODE = Service(
     "end_episode", EndEpisode, "close the bag of the episode under way with its outcome, or delete it"
 )
 
-POLICY_TOPICS = (INSTRUCTION, POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS)
+POLICY_TOPICS = (
+    *(INSTRUCTION, POLICY_ACTION, ACTION_CHUNK, ACTION_CONTRACT, STATUS, MOTION_STATUS, DIAGNOSTICS),
+    PREDICTED_TRACES,
+)
 """Beside the cameras and the measured state, whose topics the arm's file names."""
 MOTION_TOPICS = (
     *(POLICY_ACTION, ACTION_CONTRACT, STATUS, TELEOP_TWIST, TELEOP_GRIPPER, EMERGENCY_STOP),
     *(MOTION_STATUS, SETPOINT, TAKEN_ACTION, DIAGNOSTICS),
 )
 """Beside the measured state and the command, whose topics the arm's file names."""
-ARM_TOPICS = (CAMERA, JOINTS, EE_POSE, EE_DELTA, TASK_SUCCESS, VIEWER)
-VIEW_TOPICS = (POLICY_ACTION, STATUS, MOTION_STATUS, SETPOINT, ANNOTATED, PLANNED_MOTION)
+ARM_TOPICS = (CAMERA, CAMERA_INFO, JOINTS, EE_POSE, EE_DELTA, TASK_SUCCESS, VIEWER)
+VIEW_TOPICS = (
+    *(POLICY_ACTION, STATUS, MOTION_STATUS, SETPOINT, PREDICTED_TRACES),
+    *(ANNOTATED, PLANNED_MOTION, TRACE_MARKERS),
+)
 TELEOP_TOPICS = (JOY, MOTION_STATUS, TELEOP_TWIST, TELEOP_GRIPPER, EMERGENCY_STOP)
-POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE, SWAP_POLICY)
+POLICY_SERVICES = (SET_INSTRUCTION, EXECUTE, SWAP_POLICY, ASK, GROUND, PREDICT_TRACE)
 MOTION_SERVICES = (HALT, RESET_HALT)
 ARM_SERVICES = (RESET_WORLD,)
 RECORDER_SERVICES = (START_EPISODE, END_EPISODE)
@@ -224,6 +242,15 @@ POLICY_PARAMETERS = (
     Parameter("max_consecutive_stops", 15, "held steps in a row that end a goal as STOPPED", minimum=1, maximum=1000),
     Parameter("swap_trial_steps", 50, "first steps of a swapped-in policy that are watched; 0 for none", 0, 100_000),
     Parameter("swap_max_bad_share", 0.3, "share of these, refused or unsure, above which the old returns", 0.0, 1.0),
+    Parameter("answer_timeout_s", 60.0, "longest wait for an answer in words [s]", 0.1, 3600.0),
+    Parameter("trace_steps", 8, "control steps that the tool's trace is predicted over while acting; 0 never", 0, 64),
+    Parameter(
+        "max_trace_divergence",
+        0.1,
+        "mean distance of executed from predicted trace that warns [share of the picture's width]",
+        minimum=0.001,
+        maximum=2.0,
+    ),
 )
 
 MOTION_PARAMETERS = (

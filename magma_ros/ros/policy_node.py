@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CompressedImage, Image
 
 from magma_ros import arms
 from magma_ros.errors import MagmaRosError, PolicyError
@@ -29,6 +30,7 @@ from magma_ros.ros.polling import PolledSubscription
 from magma_ros.ros.spin import keep_quick, run
 from magma_ros.ros.status import StatusReporter
 from magma_ros.ros.swap_trial import TrialBound
+from magma_ros.ros.words import Words
 
 _HEARTBEAT_S = 0.02
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -61,9 +63,10 @@ class PolicyNode(LifecycleNode):
         self._contracts = interface.ACTION_CONTRACT.publisher(self)
         self._measured = MeasuredState(self._arm)
         self._measured.subscribe(self)
+        self._words = Words(self, arm=self._arm, acting=self._acting, measured=self._measured, diagnostics=diagnostics)
         transport = {name: parameters[name] for name in ("camera_topic", "image_transport")}
         for camera, topic in camera_topics(self._arm, **transport).items():
-            topic.subscribe(self, partial(self._acting.see, camera))
+            topic.subscribe(self, partial(self._see, camera))
         self._motion_status = PolledSubscription(self, interface.MOTION_STATUS, self._on_motion_status)
         self.create_timer(_HEARTBEAT_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._status.unconfigured()
@@ -86,6 +89,7 @@ class PolicyNode(LifecycleNode):
             raise
         self._acting.load(setup, max_consecutive_stops=parameters["max_consecutive_stops"])
         self._swap.configure(TrialBound(parameters["swap_trial_steps"], parameters["swap_max_bad_share"]))
+        self._words.configure(parameters)
         self._configured = parameters
         keep_quick()
         self._contracts.publish(conversions.contract_message(setup.contract))
@@ -111,6 +115,7 @@ class PolicyNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:  # noqa: ARG002  rclpy's signature
         """Release the checkpoint, and the one beside it."""
         self._swap.forget("the node was cleaned up")
+        self._words.forget("the node was cleaned up")
         self._acting.release()
         self._status.unconfigured()
         return _DONE
@@ -124,6 +129,7 @@ class PolicyNode(LifecycleNode):
         """Stop acting and end the worker, before the node is destroyed."""
         self._stop_acting("the node is shutting down")
         self._swap.forget("the node is shutting down")
+        self._words.forget("the node is shutting down")
         self._acting.release()
         self._status.unconfigured("the node is shutting down")
 
@@ -147,6 +153,11 @@ class PolicyNode(LifecycleNode):
         self._swap.watch()
         self._acting.watch()
         self._status.repeat()
+        self._words.watch()
+
+    def _see(self, camera: str, message: Image | CompressedImage) -> None:
+        self._acting.see(camera, message)
+        self._words.see(camera, message)
 
     def _on_motion_status(self, message: MotionStatus) -> None:
         self._swap.hear(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from magma_ros import arms
+from magma_ros import arms, talking
 from magma_ros.arm import Arm
 from magma_ros.contract import ActionContract
 from magma_ros.controller import Controller
-from magma_ros.errors import CheckpointError, ContractError
+from magma_ros.errors import CheckpointError, ContractError, PolicyError
 from magma_ros.inspection.room import require_room
 from magma_ros.load_options import LoadOptions
 from magma_ros.pacing import Pacer
+from magma_ros.picture_questions import free_question
 from magma_ros.policies import fingerprint_of, is_address
 from magma_ros.policy import Policy
 from magma_ros.policy_process import PolicyProcess
@@ -25,7 +27,7 @@ from magma_ros.prompts import clean_instruction
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.observing import Observer
 from magma_ros.sources import find
-from magma_ros.types import Observation
+from magma_ros.types import ImageArray, Observation
 
 LoadPolicy = Callable[[str, LoadOptions, float], Policy]
 """Such as `policies.open_policy`."""
@@ -86,6 +88,7 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
     cameras = _cameras(contract, arm)
     black = {c.name: np.zeros((c.height_px, c.width_px, 3), np.uint8) for c in contract.cameras}
     policy.infer(Observation(black, "warm up", 0.0))
+    _warm_up_words(policy, next(iter(black.values())))
     return Setup(
         policy=policy,
         contract=contract,
@@ -133,6 +136,13 @@ def build_beside(
 
 def _in_its_own_process(load: LoadPolicy, name: str, options: LoadOptions, deadline_s: float) -> Policy:
     return PolicyProcess(partial(load, name, options, deadline_s), name=name)
+
+
+def _warm_up_words(policy: Policy, black: ImageArray) -> None:
+    """Let `policy` say one word, so that the first piece of a real answer is not the slow one."""
+    if talking.talks(policy):
+        with suppress(PolicyError):  # most checkpoints want to act instead, which a person who asks will be told
+            next(talking.talk(policy, free_question(black, "warm up", max_new_tokens=1)), None)
 
 
 def load_options(parameters: Mapping[str, Any]) -> LoadOptions:

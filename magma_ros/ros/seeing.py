@@ -11,10 +11,14 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from magma_ros.arm import Arm
-from magma_ros.msg import MotionStatus, PolicyStatus
+from magma_ros.camera_model import CameraModel
+from magma_ros.msg import MotionStatus, PolicyStatus, PredictedTraces
 from magma_ros.overlay import Caption
+from magma_ros.ros.mark_messages import points_px
 from magma_ros.types import Action
 
+TRACE_LIFE_S = 5
+"""Predicted traces are shown for this time [s]."""
 ARROW_GAIN = 5.0
 """The arrow of an action is this many times as long as the displacement, which is a few millimetres."""
 MARKER_LIFE_S = 1
@@ -71,6 +75,19 @@ def planned_motion(arm: Arm, *, pose_ee_in_base: Pose | None, action: Action | N
         sphere.pose = pose_ee_in_base
         arrow = None if action is None else _arrow(pose_ee_in_base.position, action, header)
     markers += [sphere or _deletion("setpoint", header), arrow or _deletion("action", header)]
+    return MarkerArray(markers=markers)
+
+
+def trace_markers(predicted: PredictedTraces, camera: CameraModel) -> MarkerArray:
+    """Predicted traces as lines 1 m in front of the camera, in its frame; they vanish after `TRACE_LIFE_S`."""
+    markers = []
+    for trace in predicted.traces:
+        points = points_px(trace)
+        marker = _marker("trace", predicted.header, Marker.LINE_STRIP, (0.98, 0.7, 0.15, 0.9), _LINE_M, moves=True)
+        marker.id, marker.lifetime = int(trace.number) % 2**31, Duration(sec=TRACE_LIFE_S)
+        if len(points):
+            marker.points = [Point(x=x, y=y, z=z) for x, y, z in camera.rays(points).tolist()]
+            markers.append(marker)
     return MarkerArray(markers=markers)
 
 

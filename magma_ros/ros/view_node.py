@@ -10,17 +10,19 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from magma_ros import arms
-from magma_ros.errors import InvalidInputError
-from magma_ros.msg import EndEffectorDelta, MotionStatus, PolicyStatus
+from magma_ros.errors import InvalidInputError, MagmaRosError
+from magma_ros.msg import EndEffectorDelta, MotionStatus, PolicyStatus, PredictedTraces
 from magma_ros.overlay import Scale, annotate
 from magma_ros.ros import interface
+from magma_ros.ros.camera_geometry import CameraGeometry
 from magma_ros.ros.camera_topics import camera_topics
 from magma_ros.ros.conversions import action_from_message
+from magma_ros.ros.mark_messages import points_px
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.pictures import image_message, picture_from_message
-from magma_ros.ros.seeing import caption, planned_motion
+from magma_ros.ros.seeing import TRACE_LIFE_S, caption, planned_motion, trace_markers
 from magma_ros.ros.spin import run
-from magma_ros.types import Action
+from magma_ros.types import Action, FloatArray
 
 _MARKER_PERIOD_S = 0.1
 _MAX_AGE_S = 1.0
@@ -50,6 +52,10 @@ class ViewNode(Node):
         self._pictures: Any = None
         self._annotated = interface.ANNOTATED.publisher(self)
         self._planned = interface.PLANNED_MOTION.publisher(self)
+        self._trace_markers = interface.TRACE_MARKERS.publisher(self)
+        self._geometry = CameraGeometry(self._arm, self._arm.topics.cameras[0])
+        self._geometry.subscribe(self)
+        interface.PREDICTED_TRACES.subscribe(self, self._on_traces)
         for topic in (interface.POLICY_ACTION, interface.STATUS, interface.MOTION_STATUS, interface.SETPOINT):
             topic.subscribe(self, self._keep)
         self.create_timer(_MARKER_PERIOD_S, self._on_timer)
@@ -60,10 +66,21 @@ class ViewNode(Node):
     def _keep(self, message: Any) -> None:
         self._newest[type(message)] = message, self._now_s()
 
-    def _present(self, kind: type) -> Any:
+    def _present(self, kind: type, *, max_age_s: float = _MAX_AGE_S) -> Any:
         """The newest message of a type, or None when it is not the present any more."""
         message, received_s = self._newest.get(kind, (None, 0.0))
-        return message if abs(self._now_s() - received_s) <= _MAX_AGE_S else None
+        return message if abs(self._now_s() - received_s) <= max_age_s else None
+
+    def _on_traces(self, message: PredictedTraces) -> None:
+        """Of the camera that is shown; as markers only where that is calibrated."""
+        if message.camera != self._arm.topics.cameras[0].name:
+            return
+        self._keep(message)
+        if self._trace_markers.get_subscription_count() > 0:
+            try:
+                self._trace_markers.publish(trace_markers(message, self._geometry.model()))
+            except MagmaRosError as error:
+                self.get_logger().warning(f"traces not shown as markers: {error}", throttle_duration_sec=10.0)
 
     def _on_timer(self) -> None:
         self._follow_watchers()
@@ -93,9 +110,13 @@ class ViewNode(Node):
             self.get_logger().warning(f"picture not shown: {error}", throttle_duration_sec=10.0)
             return
         said = caption(self._present(PolicyStatus), self._present(MotionStatus))
-        drawn = annotate(picture, said, self._action(), self._scale)
+        drawn = annotate(picture, said, self._action(), self._scale, traces=self._traces())
         header = message.header
         self._annotated.publish(image_message(drawn, stamp=header.stamp, frame_id=header.frame_id))
+
+    def _traces(self) -> list[FloatArray]:
+        predicted: PredictedTraces | None = self._present(PredictedTraces, max_age_s=TRACE_LIFE_S)
+        return [] if predicted is None else [points_px(trace) for trace in predicted.traces]
 
     def _action(self) -> Action | None:
         message: EndEffectorDelta | None = self._present(EndEffectorDelta)

@@ -20,6 +20,7 @@ from magma_ros.sim.bridge.stages import BASE_QUAT_WXYZ, HIDDEN, SOLID, Stage
 from magma_ros.sim.bridge.tasks import CARROT_ON_PLATE, BridgeTask
 from magma_ros.sim.bridge.textures import weave_file
 from magma_ros.sim.bridge.things import Thing
+from magma_ros.types import FloatArray
 
 PHYSICS_HZ = 500
 CONTROL_HZ = 5
@@ -157,6 +158,13 @@ def _camera(stage: Stage, look: Look) -> str:
         f'<camera name="{CAMERA_NAME}" pos="{position}" xyaxes="{axes}" sensorsize="{size}" '
         f'resolution="{SENSOR_PX[0]} {SENSOR_PX[1]}" focalpixel="{FOCAL_PX} {FOCAL_PX}" principalpixel="{offset}"/>'
     )
+
+
+def camera_matrix(*, width_px: int, height_px: int) -> FloatArray:
+    """K of the camera in a picture of this size, shape (3, 3), from the middle of the upper left pixel [px]."""
+    scale = np.array([width_px, height_px]) / SENSOR_PX
+    focal, centre = FOCAL_PX * scale, np.array(SENSOR_CENTRE_PX) * scale - 0.5
+    return np.array([[focal[0], 0.0, centre[0]], [0.0, focal[1], centre[1]], [0.0, 0.0, 1.0]])
 
 
 def _grey(strength: float) -> str:

@@ -37,6 +37,9 @@ TOPICS = {
     "setpoint": ("geometry_msgs/PoseStamped", RELIABLE, SENSOR),
     "emergency_stop": ("std_msgs/Bool", RELIABLE, RELIABLE),
     "annotated/image_raw": ("sensor_msgs/Image", SENSOR, SENSOR),
+    "predicted_traces": ("magma_ros/PredictedTraces", RELIABLE, RELIABLE),
+    "trace_markers": ("visualization_msgs/MarkerArray", RELIABLE, SENSOR),
+    "camera/camera_info": ("sensor_msgs/CameraInfo", RELIABLE, SENSOR),
     "planned_motion": ("visualization_msgs/MarkerArray", RELIABLE, SENSOR),
     "/diagnostics": ("diagnostic_msgs/DiagnosticArray", (True, False, 10), (True, False, 10)),
     "task_success": ("std_msgs/Bool", LATCHED, LATCHED),
@@ -46,6 +49,9 @@ SERVICES = {
     "set_instruction": "magma_ros/SetInstruction",
     "execute_instruction": "magma_ros/ExecuteInstruction",
     "swap_policy": "magma_ros/SwapPolicy",
+    "ask": "magma_ros/Ask",
+    "ground": "magma_ros/Ground",
+    "predict_trace": "magma_ros/PredictTrace",
     "emergency_stop": "std_srvs/Trigger",
     "reset_halt": "std_srvs/Trigger",
     "reset_world": "magma_ros/ResetWorld",
@@ -74,6 +80,9 @@ POLICY_PARAMETERS = {
     "max_consecutive_stops": 15,
     "swap_trial_steps": 50,
     "swap_max_bad_share": 0.3,
+    "answer_timeout_s": 60.0,
+    "trace_steps": 8,
+    "max_trace_divergence": 0.1,
 }
 MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0, "teleop_release_s": 1.0}
 RECORDER_PARAMETERS = {**CAMERA_PARAMETERS, "output": "", "episodes": False, "min_free_gib": 1.0}

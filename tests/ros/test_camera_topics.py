@@ -4,14 +4,13 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
 from magma_ros import arms
-from magma_ros.arm import CameraTopic
 from magma_ros.errors import ArmConfigError
 from magma_ros.ros.camera_topics import camera_topics
 
 SIM = arms.load("sim")
+(ONLY,) = SIM.topics.cameras
 TWO = replace(
-    SIM,
-    topics=replace(SIM.topics, cameras=(CameraTopic(name="image", topic="a"), CameraTopic(name="wrist", topic="b"))),
+    SIM, topics=replace(SIM.topics, cameras=(replace(ONLY, topic="a"), replace(ONLY, name="wrist", topic="b")))
 )
 
 
