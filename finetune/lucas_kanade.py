@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.finetune.tracks import Tracks, VideoArray, check_question, grid_points
+from magma_ros.finetune.tracks import Tracks, VideoArray, both_ways, check_question, grid_points
 
 _ITERATIONS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.03)
 _NEIGHBOURS = 8
@@ -60,24 +60,15 @@ class LucasKanade:
     ) -> Tracks:
         """See `Tracker.track`; a point of the grid is where its cell can be followed best if not in the middle."""
         check_question(frames, grid_size, queries_px, query_frame)
-        greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         if queries_px is None:
             assert grid_size is not None
-            queries_px = _grid(greys[query_frame], grid_size, self.window_px)
+            queries_px = _grid(_grey(frames[query_frame]), grid_size, self.window_px)
         queries = np.array(queries_px, dtype=np.float32)
-        later = self._followed(greys[query_frame:], queries)
-        if query_frame == 0:
-            return later
-        earlier = self._followed(greys[query_frame::-1], queries)
-        return Tracks(
-            *(
-                np.concatenate([getattr(earlier, name)[:0:-1], getattr(later, name)])
-                for name in ("points", "visible", "confidence")
-            )
-        )
+        return both_ways(lambda part: self._followed(part, queries), frames, query_frame)
 
-    def _followed(self, greys: list[Grey], queries: Points) -> Tracks:
-        """Tracks from the first picture on."""
+    def _followed(self, frames: VideoArray, queries: Points) -> Tracks:
+        """Tracks from the first frame on."""
+        greys = [_grey(frame) for frame in frames]
         looks = _patches(greys[0], queries)
         points, visible = [queries], [_is_inside(queries, greys[0])]
         likeness = [visible[0].astype(np.float32)]
@@ -117,6 +108,10 @@ class LucasKanade:
         is_found[wanted] = (went[:, 0] == 1) & (came[:, 0] == 1) & (miss_px <= self.max_miss_px)
         ahead[is_found] = there[is_found[wanted]]
         return ahead, is_found
+
+
+def _grey(frame: NDArray[np.uint8]) -> Grey:
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
 def _grid(grey: Grey, grid_size: int, window_px: int) -> Points:

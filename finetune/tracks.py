@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +98,25 @@ def check_question(
         raise InvalidInputError("expected a grid size or query points, and not both")
     if queries_px is not None and (queries_px.ndim != 2 or queries_px.shape[1] != 2 or len(queries_px) == 0):
         raise InvalidInputError(f"queries_px: expected (N, 2) with N of at least 1, got {queries_px.shape}")
+
+
+def both_ways(follow: Callable[[VideoArray], Tracks], frames: VideoArray, query_frame: int) -> Tracks:
+    """Tracks through all frames, of what `follow` tracks from the first frame that it is given to the last.
+
+    Args:
+        follow: Called with the frames from the query's on, and with those up to it in reverse if there are any.
+        frames: The whole video.
+        query_frame: Index of the frame in which the points are.
+    """
+    later = follow(frames[query_frame:])
+    if query_frame == 0:
+        return later
+    earlier = follow(frames[query_frame::-1])
+    return Tracks(
+        np.concatenate([earlier.points[:0:-1], later.points]),
+        np.concatenate([earlier.visible[:0:-1], later.visible]),
+        np.concatenate([earlier.confidence[:0:-1], later.confidence]),
+    )
 
 
 def joined(windows: Iterable[Tracks]) -> Tracks:
