@@ -123,7 +123,8 @@ def _checked_out(checkout: Path, version: Version) -> Any:
     if not (checkout / "hubconf.py").is_file():
         raise AnnotationError(f"{checkout}: expected a checkout of facebookresearch/co-tracker with its hubconf.py")
     try:
-        return torch.hub.load(str(checkout), _HUB_ENTRIES[version], source="local", pretrained=False)
+        load: Any = torch.hub.load  # without types
+        return load(str(checkout), _HUB_ENTRIES[version], source="local", pretrained=False)
     except (ImportError, RuntimeError, TypeError) as error:
         raise AnnotationError(
             f"{checkout}: expected a co-tracker of CoTracker 3's time with {_HUB_ENTRIES[version]}, got {error!r}"

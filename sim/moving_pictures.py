@@ -117,8 +117,8 @@ class Scene:
             middle = (round(8 * (width - 1)), round(8 * (height - 1)))  # in sixteenths
             radii = (round(16 * thing.radii_px[0]), round(16 * thing.radii_px[1]))
             cv2.ellipse(shape, middle, radii, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
-            opacity = cv2.warpPerspective(shape, place, size)[:, :, None] / 255.0
-            picture += opacity * (cv2.warpPerspective(skin, place, size) - picture)
+            opacity = np.asarray(cv2.warpPerspective(shape, place, size), dtype=np.float64)[:, :, None] / 255.0
+            picture += opacity * (np.asarray(cv2.warpPerspective(skin, place, size), dtype=np.float64) - picture)
         noise = generator.normal(0.0, self.noise_levels, picture.shape)
         return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
