@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from magma_ros.finetune.augmentation import Augmentation
 from magma_ros.finetune.mixture import Sample
 from magma_ros.normalization import NormStats
 from magma_ros.pipeline import Pipeline, to_model_numbers
-from magma_ros.types import FloatArray
+from magma_ros.types import Action, FloatArray
 
 ACTION_MASK = (True, True, True, True, True, True, False)
 """Numbers that are scaled by the statistics; the gripper passes as 0 … 1 (reference: upstream's Bridge statistics)."""
@@ -163,17 +163,12 @@ def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -
     if not chosen:
         raise EpisodeError("expected folders with at least one episode each, got none")
     rows: list[FloatArray] = []
-    for episode in _read_all(chosen, contract):
-        steps = (episode.action(step, frame=contract.frame) for step in range(len(episode)))
-        rows += [to_model_numbers(action, contract) for action in steps]
-    return normalization.fit(np.stack(rows), mask=ACTION_MASK)
-
-
-def _read_all(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> Iterator[Episode]:
     for episodes in chosen:
         dataset, numbers = episodes.open()
         contract.require_same_motion(dataset.contract, who=str(dataset.folder))
-        yield from (dataset.read(number) for number in numbers)
+        for actions in map(dataset.read_actions, numbers):
+            rows += [to_model_numbers(Action.from_array(row, frame=contract.frame), contract) for row in actions]
+    return normalization.fit(np.stack(rows), mask=ACTION_MASK)
 
 
 def _picture_bytes(episode: Episode) -> int:

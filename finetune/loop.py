@@ -73,7 +73,11 @@ class Run:
             enable_gradient_checkpointing(network)
         self.network = network.train()
         self._objective = devices.spread(
-            Objective(network, bin_sigma=recipe.bin_sigma),
+            Objective(
+                network,
+                bin_sigma=recipe.bin_sigma,
+                shares_head=not (recipe.gradient_checkpointing or devices.shards),
+            ),
             network,
             compute_dtype=torch.bfloat16 if self._autocasts else None,
         )

@@ -48,15 +48,17 @@ class Objective(nn.Module):
 
     wanted: Tensor
 
-    def __init__(self, network: MagmaNetwork, *, bin_sigma: float) -> None:
+    def __init__(self, network: MagmaNetwork, *, bin_sigma: float, shares_head: bool = False) -> None:
         """Train `network`.
 
         Args:
             network: Its parameters receive the gradient.
             bin_sigma: Width of the target over neighbouring bins of the motion axes [bins]; 0 trains on the one true
                 bin. Bins are ordered, so a near miss should cost less than a far one.
+            shares_head: Compute what all rows begin with once; not where layers are gathered or computed again.
         """
         super().__init__()
+        self._shares_head = shares_head
         self.network = network
         self._first_id = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS).first_id
         device = network.embeddings.device
@@ -89,7 +91,8 @@ class Objective(nn.Module):
 
     def _logits(self, batch: TrainingBatch) -> Tensor:
         """Scores at the trained places alone, (n, V): the table is the widest matrix of a small network."""
-        hidden = self.network(batch.inputs).flatten(0, 1)[batch.places]
+        states = self.network.states_behind_head if self._shares_head else self.network
+        hidden = states(batch.inputs).flatten(0, 1)[batch.places]
         logits: Tensor = self.network.language_model.lm_head(hidden)
         return logits.float()
 

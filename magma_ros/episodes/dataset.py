@@ -15,6 +15,7 @@ from magma_ros.episodes.layout import CAMERA_PREFIX, INFO, OURS
 from magma_ros.episodes.raw import RawDataset, RawEpisode
 from magma_ros.errors import ContractError, EpisodeError
 from magma_ros.json_files import read_object
+from magma_ros.types import FloatArray
 
 FORMAT = 3
 """Version of what `meta/magma_ros.json` and our columns mean; a reader refuses any other."""
@@ -63,6 +64,15 @@ class EpisodeDataset:
         raw = self.raw.read(index)
         with damage(self.raw.rows[index].data):
             return _to_episode(raw)
+
+    def read_actions(self, index: int) -> FloatArray:
+        """Only the actions of episode `index`, (T, 7), as in `Episode`.
+
+        Raises:
+            EpisodeError: as `read`.
+        """
+        actions: FloatArray = self.raw.read(index, pictures=False).columns["action"]
+        return actions
 
     def verify(self) -> None:
         """Read every episode and compare it with the description.

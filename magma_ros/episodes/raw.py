@@ -69,8 +69,8 @@ class RawDataset:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, index: int) -> RawEpisode:
-        """Episode `index`.
+    def read(self, index: int, *, pictures: bool = True) -> RawEpisode:
+        """Episode `index`, if wanted without its `pictures`, which take nearly all of the time.
 
         Raises:
             EpisodeError: no such episode, or a file of it is missing, cut off, damaged, or another episode's.
@@ -82,9 +82,10 @@ class RawDataset:
             table = tables.read_rows(row.data, first_row=row.first_row, num_rows=row.length)
             columns = {name: _column(table, name, self.features[name]) for name in self._names_of_columns()}
             self._require_own(columns, row)
-            pictures = {name: self._pictures(table, row, name) for name in self.camera_keys}
+            cameras = self.camera_keys if pictures else ()
+            shown = {name: self._pictures(table, row, name) for name in cameras}
             instructions = tuple(self._instruction(int(number)) for number in columns["task_index"])
-        return RawEpisode(columns, pictures, instructions, row.record)
+        return RawEpisode(columns, shown, instructions, row.record)
 
     def _names_of_columns(self) -> list[str]:
         return [name for name, feature in self.features.items() if feature.dtype not in _PICTURES]

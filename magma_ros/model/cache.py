@@ -1,6 +1,8 @@
-"""Keys and values of a fixed number of slots: allocated once, written in place, never grown."""
+"""Keys and values that tokens see: in slots, allocated once and written in place, or of a head that rows share."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -39,8 +41,31 @@ class KeyValueCache:
         return CacheWriter(self, slots)
 
 
+class LayerCache(Protocol):
+    """What a Llama layer of `transformers` asks of a cache."""
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+        """Take the keys and values of one layer, (B, heads, n, width), and give all that its queries may see."""
+        ...
+
+
+class SharedHead:
+    """Keeps what it gets first, of one row, and puts it in front of what every row brings afterwards, with gradient."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Tensor, Tensor]:
+        """As `LayerCache`."""
+        if layer not in self._kept:
+            self._kept[layer] = keys, values
+            return keys, values
+        head_keys, head_values = (tensor.expand(len(keys), -1, -1, -1) for tensor in self._kept[layer])
+        return torch.cat([head_keys, keys], dim=2), torch.cat([head_values, values], dim=2)
+
+
 class CacheWriter:
-    """What a Llama layer of `transformers` asks of a cache: take the new, give back all slots."""
+    """Puts new keys and values into slots, and gives back all slots."""
 
     def __init__(self, cache: KeyValueCache, slots: Tensor) -> None:
         self._cache = cache

@@ -21,21 +21,13 @@ from transformers.models.convnext.modeling_convnext import (
 )
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.model.cache import CacheWriter
+from magma_ros.model.cache import LayerCache, SharedHead
 from magma_ros.model.config import MagmaConfig, TowerConfig
+from magma_ros.model.depthwise import DepthwiseConv2d
 from magma_ros.model.processing import ModelBatch
 
 LAYER_SCALE_INIT = 1e-6
 """Initial value of every layer scale; a loaded tower that still holds it was not loaded (reference trap T1)."""
-
-
-class OwnPrecisionConv2d(nn.Conv2d):
-    """A convolution that autocast leaves in its weights' precision: on a CPU its bfloat16 backward is half as fast."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution of `x`, (K, C, h, w)."""
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.to(self.weight.dtype))
 
 
 class VisionTower(nn.Module):
@@ -59,7 +51,7 @@ class VisionTower(nn.Module):
                 module.eps = config.layer_norm_eps
             if isinstance(module, ConvNextLayer):
                 width = module.dwconv.in_channels
-                module.dwconv = OwnPrecisionConv2d(width, width, kernel_size=7, padding=3, groups=width)
+                module.dwconv = DepthwiseConv2d(width, width, kernel_size=7, padding=3, groups=width)
 
     def forward(self, pixels_KCHW: Tensor) -> Tensor:  # noqa: N803 - shape suffixes
         """Features of each crop, (K, C, H/32, W/32) for four stages."""
@@ -111,13 +103,48 @@ class MagmaNetwork(nn.Module):
         )
         return cast("Tensor", output.last_hidden_state)
 
+    def states_behind_head(self, batch: ModelBatch) -> Tensor:
+        """As `forward`, with the head that all rows begin with computed once; its own states come out as zeros.
+
+        Every weight of the Llama works twice in it, so that nothing may depend on how often a layer is called.
+        """
+        num_head = len(batch.head)
+        if not num_head:
+            return self(batch)
+        features = self.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None
+        ids, positions = batch.ids[:, num_head:], batch.position_ids()
+        num_padding_B1 = (batch.attention_mask == 0).sum(dim=1, keepdim=True)  # noqa: N806 - shape suffixes
+        columns = torch.arange(batch.ids.shape[1], device=ids.device)
+        # Behind a padding of p stands the head: what is left of it there, p tokens, is padding in its turn.
+        seen_BL = (columns < num_head) | (columns >= num_head + num_padding_B1)  # noqa: N806
+        causal_nL = columns[num_head:, None] >= columns  # noqa: N806
+        own_nL = columns[num_head:, None] == columns  # noqa: N806
+        cache = SharedHead()
+        self.text_states(
+            self.embed(batch.ids.new_tensor([batch.head]), None),
+            positions=columns[None, :num_head],
+            mask=self._blocked(columns[:num_head, None] >= columns[:num_head])[None, None],
+            cache=cache,
+        )
+        states = self.text_states(
+            self.embed(ids, features),
+            positions=positions[:, num_head:],
+            mask=self._blocked((seen_BL[:, None] & causal_nL) | own_nL)[:, None],
+            cache=cache,
+        )
+        return nn.functional.pad(states, (0, 0, num_head, 0))
+
+    def _blocked(self, seen: Tensor) -> Tensor:
+        """What is added to the attention so that only what is `seen` counts."""
+        return torch.zeros_like(seen, dtype=self.embeddings.dtype).masked_fill(~seen, -torch.inf)
+
     def text_states(
         self,
         embedded_BnD: Tensor,  # noqa: N803 - shape suffixes
         *,
         positions: Tensor,
         mask: Tensor,
-        cache: CacheWriter,
+        cache: LayerCache,
     ) -> Tensor:
         """Last hidden states of n tokens, (B, n, D), which see what `cache` holds.
 
@@ -125,7 +152,7 @@ class MagmaNetwork(nn.Module):
             embedded_BnD: The tokens' vectors.
             positions: Place of each in its row, (B, n) int64.
             mask: Added to the attention: 0 where a token sees a slot of the cache, else -inf, (B, 1, n, slots).
-            cache: Takes their keys and values.
+            cache: Takes their keys and values, and gives those that they see.
         """
         llama = self.language_model.model
         rotary = llama.rotary_emb(embedded_BnD, position_ids=positions)

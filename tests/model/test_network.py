@@ -13,6 +13,7 @@ from torch.nn import functional
 from magma_ros.errors import InvalidInputError
 from magma_ros.model.config import BACKBONES
 from magma_ros.model.network import MagmaNetwork, VisionTower
+from magma_ros.model.processing import ModelBatch
 from tests.model.random_checkpoints import NANO, random_model
 
 TRUNK = "vision_tower.clip_vision_model.trunk."
@@ -117,3 +118,36 @@ def test_picture_vectors_take_the_image_positions_in_order(network: MagmaNetwork
     assert [0.0, 1.0, 2.0] == [float(embedded[b, i, 0].detach()) for b, i in ((0, 1), (0, 2), (1, 0))]
     with pytest.raises(InvalidInputError, match="3 image positions in the ids, 2 image vectors"):
         network.embed(ids, vectors[:2])
+
+
+@pytest.mark.parametrize("longest", [0, 1])
+def test_a_head_that_rows_share_changes_nothing(network: MagmaNetwork, longest: int) -> None:
+    """Computed once, the head gives the states and gradients of rows of other lengths that are computed in whole."""
+    pad, image = network.config.pad_token_id, network.config.image_token_id
+    head = (3, 5, 7, 9)
+    num_features = len(network.image_features(torch.zeros(1, 3, 32, 32), torch.ones(1, 2, dtype=torch.int64)))
+    tails = ([11, 12], [13, 14, 15, 16, 17]) if longest else ([13, 14, 15, 16, 17], [11])
+    rows = [[*head, *[image] * num_features, *tail] for tail in tails]
+    length = max(map(len, rows))
+    ids = torch.tensor([[pad] * (length - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
+    pixels = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    batch = ModelBatch(ids, mask, pixels, torch.ones(2, 2, dtype=torch.int64), head=head)
+    seen = mask.bool() & (torch.arange(length) >= len(head) + (mask == 0).sum(dim=1, keepdim=True))
+    found = []
+    for states in (network(batch), network.states_behind_head(batch)):
+        network.zero_grad()
+        (states[seen].float() ** 3).sum().backward()
+        gradients = {name: value.grad.clone() for name, value in network.named_parameters() if value.grad is not None}
+        found.append((states[seen].detach(), gradients))
+    (plain, plain_gradients), (shared, shared_gradients) = found
+    torch.testing.assert_close(plain, shared, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(plain_gradients, shared_gradients, rtol=1e-3, atol=1e-5)
+    assert 0.0 < float(shared_gradients["language_model.model.embed_tokens.weight"][list(head)].abs().min())
+
+
+def test_without_a_common_head_rows_are_computed_in_whole(network: MagmaNetwork) -> None:
+    """A batch without one gives the states of `forward`, head and all."""
+    ids = torch.tensor([[3, 5, 7], [4, 5, 7]])
+    batch = ModelBatch(ids, torch.ones_like(ids), torch.zeros(0, 3, 32, 32), torch.zeros(0, 2, dtype=torch.int64))
+    torch.testing.assert_close(network(batch), network.states_behind_head(batch))
