@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,12 @@ class Material:
     Attributes:
         episodes: Items with episodes.
         conversations: The other items.
+        judges: Folders of episodes that judge and never train.
     """
 
     episodes: tuple[EpisodeItem, ...]
     conversations: tuple[DataItem, ...]
+    judges: tuple[Path, ...] = ()
 
     @property
     def training(self) -> list[ChosenEpisodes]:
@@ -62,8 +65,9 @@ class Material:
 
     @property
     def held_out(self) -> list[ChosenEpisodes]:
-        """Every episode that does not."""
-        return [item.held_out for item in self.episodes if item.held_out is not None]
+        """Every episode that does not, by number."""
+        kept = [item.held_out for item in self.episodes if item.held_out is not None]
+        return kept + [ChosenEpisodes(path, tuple(range(len(EpisodeDataset(path))))) for path in self.judges]
 
     @property
     def instructions(self) -> list[str]:
@@ -116,6 +120,10 @@ class Material:
                     "held_out": held_out,
                 }
             )
+        described += [
+            {"judged_by": str(path), "sha256": digest(path), "held_out": list(range(len(EpisodeDataset(path))))}
+            for path in self.judges
+        ]
         described += [{"conversations": str(item.path), "sha256": digest(item.path)} for item in self.conversations]
         return described
 
@@ -131,7 +139,8 @@ def find_material(recipe: Recipe) -> Material:
         if item.conversations is not None and not item.conversations.is_file():
             raise RecipeError(f"data: conversations: expected a file, found none at {item.conversations}")
     episodes = tuple(_divide(item, recipe) for item in recipe.data if item.episodes is not None)
-    return Material(episodes, tuple(item for item in recipe.data if item.conversations is not None))
+    conversations = tuple(item for item in recipe.data if item.conversations is not None)
+    return Material(episodes, conversations, recipe.judged_by)
 
 
 def make_mixture(recipe: Recipe, material: Material, pipeline: Pipeline, processor: MagmaProcessor) -> Mixture:

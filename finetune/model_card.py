@@ -94,7 +94,7 @@ def _data(training: Mapping[str, Any], statistics: Mapping[str, Any]) -> str:
     if items:
         rows = [
             (
-                str(item.get("episodes") or item.get("conversations")),
+                str(item.get("episodes") or item.get("conversations") or item.get("judged_by")),
                 str(item.get("num_episodes", "")),
                 str(len(item.get("held_out", ()))),
                 _shown(item.get("source", "")),

@@ -98,6 +98,7 @@ class Recipe:
             `embodiments.load`.
         norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from` or `embodiment`.
         held_out_share: Of each source's episodes, kept from training to judge it by.
+        judged_by: Further folders of episodes that judge it and never train.
         batch_size: Samples per step, over all devices and accumulated parts.
         accumulate: Parts that a device works through one after the other; more need less memory.
         learning_rate: Its peak.
@@ -130,6 +131,7 @@ class Recipe:
     embodiment: str | None = None
     norm_stats: Literal["fit", "keep"] = "fit"
     held_out_share: float = 0.05
+    judged_by: tuple[Path, ...] = ()
     batch_size: int = 64
     accumulate: int = 1
     learning_rate: float = 1e-3

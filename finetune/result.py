@@ -84,7 +84,7 @@ class Result:
     def judge(self, device: torch.device) -> None:
         """Ask what was written about held-out episodes, as a robot would, and put the errors into its manifest."""
         partial = self.recipe.output / _PARTIAL
-        chosen = [(one.held_out.folder, one.held_out.numbers or ()) for one in self.material.episodes if one.held_out]
+        chosen = [(one.folder, one.numbers or ()) for one in self.material.held_out]
         if not chosen or not self.recipe.num_judged_episodes:
             return
         dtype = "bfloat16" if device.type == "cuda" else "float32"

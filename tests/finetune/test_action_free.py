@@ -9,15 +9,19 @@ import pytest
 from safetensors.torch import load_file
 
 from magma_ros.checkpoint import load_model, load_pipeline
+from magma_ros.episodes import EpisodeWriter
 from magma_ros.errors import RecipeError
+from magma_ros.finetune.digests import digest
 from magma_ros.finetune.material import find_material
 from magma_ros.finetune.recipe import DataItem
 from magma_ros.finetune.train import finetune
+from magma_ros.json_files import read_object
 from magma_ros.mark_text import TraceText, parse_tom, tom_answer
 from magma_ros.model.tiny import TinySize
 from tests.finetune.marked_pictures import write_conversations
 from tests.finetune.short_runs import curve, short_recipe
-from tests.model.random_checkpoints import NANO
+from tests.invented_episodes import invented_episode
+from tests.model.random_checkpoints import CONTRACT, NANO
 
 WORDY = TinySize(
     tower_depths=NANO.tower_depths, tower_dims=NANO.tower_dims, hidden_size=NANO.hidden_size,
@@ -30,7 +34,14 @@ def test_video_without_actions_is_a_stage_before_few_demonstrations(episodes_fol
     """A new network learns turns about marks alone; its checkpoint is what a run on episodes starts from."""
     talk = DataItem(conversations=write_conversations(tmp_path / "talk"))
     stage = short_recipe(
-        tmp_path, tmp_path / "stage", data=(talk,), tiny=WORDY, norm_stats="keep", embodiment="bridge_widowx", steps=25
+        tmp_path,
+        tmp_path / "stage",
+        data=(talk,),
+        tiny=WORDY,
+        norm_stats="keep",
+        embodiment="bridge_widowx",
+        steps=20,
+        batch_size=8,
     )
     first = finetune(stage)
     texts = [line["text_loss"] for line in curve(stage)]
@@ -75,3 +86,19 @@ def test_conversations_alone_do_not_say_what_actions_mean(tmp_path: Path) -> Non
     talk = DataItem(conversations=write_conversations(tmp_path / "talk"))
     with pytest.raises(RecipeError, match="or norm_stats: keep; got conversations alone"):
         finetune(short_recipe(tmp_path, tmp_path / "run", data=(talk,)))
+
+
+def test_other_episodes_may_judge(episodes_folder: Path, tmp_path: Path) -> None:
+    """All of the data trains; the loss on another folder's episodes is in the curve, their hash in the manifest."""
+    judges = tmp_path / "judges"
+    with EpisodeWriter(judges, contract=CONTRACT, source={"env": "invented"}) as writer:
+        writer.append(invented_episode(99))
+    recipe = short_recipe(
+        episodes_folder, tmp_path / "run", judged_by=(judges,), evaluate_every=3, num_judged_episodes=1
+    )
+    training = read_object(finetune(recipe) / "magma_ros.json")["training"]
+    assert [3, 6] == [line["step"] for line in curve(recipe) if "held_out_loss" in line]
+    assert (12, [0], digest(judges)) == (
+        training["data"][0]["num_episodes"], training["data"][1]["held_out"], training["data"][1]["sha256"],
+    )  # fmt: skip
+    assert [str(judges)] == list(training["metrics"]["open_loop"])
