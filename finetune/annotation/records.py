@@ -13,7 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 from magma_ros.mark_text import MarkText, TraceText, som_answer, tom_answer
-from magma_ros.prompts import SemanticWording, TraceWording, semantic_user_text, som_user_text, tom_user_text
+from magma_ros.prompts import (
+    IMAGE_PLACEHOLDER,
+    SemanticWording,
+    TraceWording,
+    semantic_user_text,
+    som_user_text,
+    tom_user_text,
+)
 
 Record = dict[str, Any]
 
@@ -85,3 +92,9 @@ def record_of(said: Said, *, name: str, images: Sequence[str], origin: Mapping[s
         for side, value in (("human", question), ("gpt", answer))
     ]
     return {"id": name, "image": [*images], "conversations": conversations, "origin": dict(origin)}
+
+
+def semantic_alone(record: Record) -> Record:
+    """`record` without what it says about marks: its first question and answer, and their pictures."""
+    turns = record["conversations"][:2]
+    return {**record, "image": record["image"][: turns[0]["value"].count(IMAGE_PLACEHOLDER)], "conversations": turns}
