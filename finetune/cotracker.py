@@ -25,6 +25,8 @@ _HUB_ENTRIES: dict[Version, str] = {"2": "cotracker2", "3": "cotracker3_offline"
 _MODEL_WINDOWS: dict[Version, int] = {"2": 8, "3": 60}
 WINDOW_FRAMES = 60
 """Frames that are tracked at once; CoTracker 3 was trained on up to 60."""
+_FEWEST_FRAMES = 8
+"""CoTracker 2 returns zeros for a video of four frames or less; the last frame is repeated up to here."""
 
 
 class CoTracker:
@@ -73,11 +75,12 @@ class CoTracker:
         return joined(windows)
 
     def _window(self, frames: VideoArray, queries_px: NDArray[np.float32]) -> Tracks:
-        video = torch.from_numpy(np.ascontiguousarray(frames)).to(self._device).permute(0, 3, 1, 2)[None].float()
+        padding = [frames[-1:]] * (_FEWEST_FRAMES - len(frames))
+        video = torch.from_numpy(np.concatenate([frames, *padding])).to(self._device).permute(0, 3, 1, 2)[None].float()
         asked = np.column_stack([np.zeros(len(queries_px), dtype=np.float32), queries_px])
         points, visible = self._predictor(video, queries=torch.from_numpy(asked).to(self._device)[None])
-        seen = visible[0].cpu().numpy().astype(np.bool_)
-        return Tracks(points[0].float().cpu().numpy(), seen, seen.astype(np.float32))
+        seen = visible[0, : len(frames)].cpu().numpy().astype(np.bool_)
+        return Tracks(points[0, : len(frames)].float().cpu().numpy(), seen, seen.astype(np.float32))
 
 
 def load_cotracker(

@@ -1,0 +1,1 @@
+"""The package cotracker, as far as `finetune/cotracker.py` uses it."""
