@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from magma_ros import talking
 from magma_ros.contract import ActionContract
+from magma_ros.distant_talk import Asked, Listener, Piece, Speaker
 from magma_ros.errors import MagmaRosError, PolicyError
 from magma_ros.policies import fingerprint_of
 from magma_ros.policy import Policy
@@ -35,17 +36,9 @@ class _Word(Enum):
     """What is asked beside observations and questions."""
 
     RESET = "reset"
-    MORE = "more"
 
 
-_Asked = Observation | Question | _Word
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """More of an answer; None at its end."""
-
-    text: str | None
+_Asked = Observation | Asked | _Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +65,8 @@ class PolicyProcess:
             PolicyError: the process died, or `load` raised anything else, which is told with its traceback.
         """
         context = get_context("spawn")  # a copy of this process would have its threads' locks, but not the threads
-        self._name, self._joining, self._num_questions = name, Lock(), 0
+        self._name, self._joining = name, Lock()
+        self._listener = Listener(lambda asked: self._ask(asked, Piece))
         self._connection, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there, load), name=f"policy {name}", daemon=True)
         self._process.start()
@@ -119,14 +113,7 @@ class PolicyProcess:
             MagmaRosError: what the policy raised.
             PolicyError: the process died, the policy raised anything else, or was asked another question meanwhile.
         """
-        self._num_questions += 1
-        mine = self._num_questions
-        asked: _Asked = question
-        while (piece := self._ask(asked, _Piece).text) is not None:
-            yield piece
-            if mine != self._num_questions:
-                raise PolicyError("the policy was asked something else before this answer was complete")
-            asked = _Word.MORE
+        yield from self._listener.listen(question)
 
     def reset(self) -> None:
         """Forget the episode so far."""
@@ -176,29 +163,20 @@ def _serve(connection: Connection[Any, Any], load: Load) -> None:
     with suppress(EOFError, OSError):
         about = _About(policy.contract, fingerprint_of(policy), talking.talks(policy), talking.predicts_traces(policy))
         connection.send(about)
-        answering = _Answering(policy)
+        speaker = Speaker(policy)
         while True:
-            connection.send(_tried(partial(answering.answer, connection.recv())))
+            connection.send(_tried(partial(_answer, policy, speaker, connection.recv())))
     policy.close()
 
 
-class _Answering:
-    """The policy, and what it is saying."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._pieces: Iterator[str] = iter(())
-
-    def answer(self, asked: _Asked) -> ActionChunk | _Piece | None:
-        """Actions for an observation, the next piece for a question and the word for more, nothing for a reset."""
-        if isinstance(asked, Observation):
-            return self._policy.infer(asked)
-        if asked is _Word.RESET:
-            self._policy.reset()
-            return None
-        if isinstance(asked, Question):
-            self._pieces = talking.talk(self._policy, asked)
-        return _Piece(next(self._pieces, None))
+def _answer(policy: Policy, speaker: Speaker, asked: _Asked) -> ActionChunk | Piece | None:
+    """Actions for an observation, the next piece of an answer, nothing for a reset."""
+    if isinstance(asked, Observation):
+        return policy.infer(asked)
+    if isinstance(asked, _Word):
+        policy.reset()
+        return None
+    return speaker.say(asked)
 
 
 def _tried(act: Callable[[], Told]) -> Told | MagmaRosError:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from magma_ros.errors import ServerError
+from magma_ros.errors import InvalidInputError, ServerError
 
 TOKEN_VARIABLE = "MAGMA_ROS_TOKEN"  # noqa: S105 - the name of a variable
 """Environment variable that holds the token where no file is named; a command line would show it to every user."""
@@ -124,3 +125,38 @@ def is_loopback(host: str) -> bool:
 
 def _no_password() -> str:
     raise ValueError("the key is encrypted and a server has nobody to ask for its password")
+
+
+def client_tls(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
+    """What checks the certificate of the server at `url`; None for an address without TLS.
+
+    Raises:
+        InvalidInputError: the address or the file cannot be used.
+    """
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise InvalidInputError(f"address: expected ws://host:port or wss://host:port, got {url!r}")
+    if parts.scheme == "ws":
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"ca_file: {ca_file} cannot be used: {error}") from error
+
+
+def client_headers(url: str, token: str | None) -> dict[str, str]:
+    """The headers that show `token` to the server at `url`.
+
+    Raises:
+        InvalidInputError: it would be sent unencrypted to another machine.
+    """
+    if token is None:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise InvalidInputError(f"{url}: expected wss:// to another machine, a token would be sent unencrypted")
+    return {"Authorization": authorization_header(token)}

@@ -6,14 +6,17 @@ import asyncio
 import itertools
 import ssl
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 
 from magma_ros.contract import ActionContract
+from magma_ros.distant_talk import Asked, Listener, Piece
 from magma_ros.errors import (
     AuthenticationError,
     ContractError,
@@ -24,10 +27,13 @@ from magma_ros.errors import (
     ProtocolError,
     ServerGoneError,
 )
-from magma_ros.remote.access import authorization_header, is_loopback
+from magma_ros.remote.access import client_headers, client_tls
 from magma_ros.remote.loop_thread import LoopThread
 from magma_ros.remote.protocol import MAX_HANDSHAKE_AND_REPLY_BYTES, Handshake, Reply, Request, error_from_text
+from magma_ros.talking import Question
 from magma_ros.types import ActionChunk, Observation
+
+Answered = TypeVar("Answered", ActionChunk, Piece)
 
 FIRST_BACKOFF_S = 0.1
 _CLOSE_TIMEOUT_S = 1.0
@@ -71,8 +77,8 @@ class RemotePolicy:
         if not min(deadline_s, connect_timeout_s, max_backoff_s) > 0:
             raise InvalidInputError("deadline_s, connect_timeout_s, max_backoff_s: expected numbers above 0")
         self._url = url
-        self._tls = _tls(url, ca_file)
-        self._headers = _headers(url, token)
+        self._tls = client_tls(url, ca_file)
+        self._headers = client_headers(url, token)
         self._deadline_s = deadline_s
         self._connect_timeout_s = connect_timeout_s
         self._max_backoff_s = max_backoff_s
@@ -81,6 +87,7 @@ class RemotePolicy:
         self._handshake: Handshake | None = None
         self._request_ids = itertools.count(1)
         self._begins_episode = True
+        self._listener = Listener(self._hear)
         self._backoff_s, self._next_attempt_s = 0.0, 0.0
         self._one_at_a_time = asyncio.Lock()
         self._thread = LoopThread()
@@ -116,7 +123,33 @@ class RemotePolicy:
             ContractError: after a new connection, another contract or fingerprint than before.
             MagmaRosError: the refusal of the server's policy, of the class that a local one would raise.
         """
-        return self._thread.run(self._infer(observation))
+        request = Request(observation, reset=self._begins_episode, request_id=next(self._request_ids))
+        chunk = self._thread.run(self._ask(request, partial(_actions, stamp_s=observation.stamp_s)))
+        self._begins_episode = False
+        return chunk
+
+    @property
+    def talks(self) -> bool:
+        """As `Talker.talks`, of the server's policy."""
+        return self.handshake.talks
+
+    @property
+    def predicts_traces(self) -> bool:
+        """As `Talker.predicts_traces`, of the server's policy."""
+        return self.handshake.predicts_traces
+
+    def talk(self, question: Question) -> Iterator[str]:
+        """As `Talker.talk`: each piece is a request, so that actions may be asked for in between.
+
+        Raises:
+            PolicyError: the server's policy does not talk, or somebody else asked it something meanwhile.
+            MagmaRosError: as `infer`.
+        """
+        yield from self._listener.listen(question)
+
+    def _hear(self, asked: Asked) -> Piece:
+        request = Request(None, request_id=next(self._request_ids), asked=asked)
+        return self._thread.run(self._ask(request, _piece))
 
     def reset(self) -> None:
         """The next `infer` begins an episode; nothing is sent now."""
@@ -126,29 +159,28 @@ class RemotePolicy:
         """Close the connection; a call under way in another thread raises."""
         self._thread.close(self._close())
 
-    async def _infer(self, observation: Observation) -> ActionChunk:
+    async def _ask(self, request: Request, read: Callable[[Reply], Answered]) -> Answered:
         try:
             async with asyncio.timeout(self._deadline_s), self._one_at_a_time:
                 connection = await self._connected()
-                request = Request(observation, reset=self._begins_episode, request_id=next(self._request_ids))
                 data = request.to_bytes()
                 if len(data) > self.handshake.max_message_bytes:
                     allowed = self.handshake.max_message_bytes
                     raise InvalidInputError(f"observation: expected at most {allowed} bytes, got {len(data)}")
-                answer = await self._exchange(connection, data, request.request_id, observation.stamp_s)
+                answer = await self._exchange(connection, data, request.request_id, read)
         except TimeoutError:
             raise DeadlineExceededError(f"{self._url}: expected an answer within {self._deadline_s} s") from None
         if isinstance(answer, MagmaRosError):
             raise answer
-        self._begins_episode = False
         return answer
 
     async def _exchange(
-        self, connection: ClientConnection, data: bytes, request_id: int | None, stamp_s: float
-    ) -> ActionChunk | MagmaRosError:
+        self, connection: ClientConnection, data: bytes, request_id: int | None, read: Callable[[Reply], Answered]
+    ) -> Answered | MagmaRosError:
         try:
             await connection.send(data)
-            return _read(await connection.recv(), request_id, stamp_s)
+            reply = _reply(await connection.recv(), request_id)
+            return reply if isinstance(reply, MagmaRosError) else read(reply)
         except ConnectionClosed as closed:
             raise ServerGoneError(f"{self._url}: the connection was lost before the answer: {closed}") from closed
         except BaseException:  # too late, interrupted or not understood: what comes now must not meet another request
@@ -223,8 +255,8 @@ class RemotePolicy:
             await self._connection.close()
 
 
-def _read(answer: bytes | str, request_id: int | None, stamp_s: float) -> ActionChunk | MagmaRosError:
-    """The server's actions, or its refusal.
+def _reply(answer: bytes | str, request_id: int | None) -> Reply | MagmaRosError:
+    """The server's reply, or its refusal.
 
     Raises:
         ProtocolError: neither, or the answer to something else.
@@ -235,33 +267,20 @@ def _read(answer: bytes | str, request_id: int | None, stamp_s: float) -> Action
             raise ProtocolError(f"refusal: expected one of request {request_id}, got one of {answered}")
         return refusal
     reply = Reply.from_bytes(answer)
-    if reply.request_id != request_id or reply.chunk is None:
-        raise ProtocolError(f"reply: expected actions for request {request_id}, got an answer to {reply.request_id}")
+    if reply.request_id != request_id:
+        raise ProtocolError(f"reply: expected one to request {request_id}, got an answer to {reply.request_id}")
+    return reply
+
+
+def _piece(reply: Reply) -> Piece:
+    if reply.piece is None:
+        raise ProtocolError("reply: expected a piece of an answer in words, got none")
+    return reply.piece
+
+
+def _actions(reply: Reply, *, stamp_s: float) -> ActionChunk:
+    if reply.chunk is None:
+        raise ProtocolError("reply: expected actions, got none")
     if reply.chunk.stamp_s != stamp_s:
         raise ProtocolError(f"reply: expected the stamp {stamp_s} s, got {reply.chunk.stamp_s}")
     return reply.chunk
-
-
-def _tls(url: str, ca_file: Path | None) -> ssl.SSLContext | None:
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise InvalidInputError(f"address: expected ws://host:port or wss://host:port, got {url!r}")
-    if parts.scheme == "ws":
-        return None
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"ca_file: {ca_file} cannot be used: {error}") from error
-
-
-def _headers(url: str, token: str | None) -> dict[str, str]:
-    if token is None:
-        return {}
-    parts = urlsplit(url)
-    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
-        raise InvalidInputError(f"{url}: expected wss:// to another machine, a token would be sent unencrypted")
-    return {"Authorization": authorization_header(token)}

@@ -16,8 +16,9 @@ import numpy as np
 
 from magma_ros import errors
 from magma_ros.contract import ActionContract
+from magma_ros.distant_talk import Asked, Piece
 from magma_ros.errors import InvalidInputError, MagmaRosError, ProtocolError, RemoteRefusalError
-from magma_ros.remote import codec
+from magma_ros.remote import codec, words
 from magma_ros.types import ACTION_DIM, ActionChunk, ImageArray, Observation, Proprio
 
 PROTOCOL = "magma_ros"
@@ -50,6 +51,7 @@ class Handshake:
         max_message_bytes: Longest request.
         deadline_s: Longest that a request may take, waiting included [s].
         idle_timeout_s: How long a connection may be silent [s].
+        talks, predicts_traces: As `talking.Talker`; a server of before says neither, and does neither.
     """
 
     policy: str
@@ -59,6 +61,8 @@ class Handshake:
     max_message_bytes: int
     deadline_s: float
     idle_timeout_s: float
+    talks: bool = False
+    predicts_traces: bool = False
 
     def to_bytes(self) -> bytes:
         """The server's first message."""
@@ -93,6 +97,8 @@ class Handshake:
             max_message_bytes=_typed(message, "max_message_bytes", int),
             deadline_s=float(_typed(message, "deadline_s", int, float)),
             idle_timeout_s=float(_typed(message, "idle_timeout_s", int, float)),
+            talks=_typed(message, "talks", bool, default=False),
+            predicts_traces=_typed(message, "predicts_traces", bool, default=False),
         )
 
 
@@ -101,14 +107,16 @@ class Request:
     """What a client asks.
 
     Attributes:
-        observation: What to act on; None in a message that only resets.
+        observation: What to act on; None in a message that only resets, and in one that asks for words.
         reset: An episode begins: the policy forgets the one before, then looks at `observation`.
         request_id: Comes back with the answer; None from clients that do not count.
+        asked: A question to answer in words, or the next piece of the answer; None in a message about acting.
     """
 
     observation: Observation | None
     reset: bool = False
     request_id: int | None = None
+    asked: Asked | None = None
 
     def to_bytes(self) -> bytes:
         """The client's message."""
@@ -117,6 +125,8 @@ class Request:
             message["request_id"] = self.request_id
         if self.observation is not None:
             message |= _observation_to_message(self.observation)
+        if self.asked is not None:
+            message |= words.to_message(self.asked)
         return codec.encode(message)
 
     @classmethod
@@ -133,13 +143,15 @@ class Request:
             InvalidInputError: an observation that cannot be used.
         """
         message = codec.decode(data)
+        request_id = _typed(message, "request_id", int, type(None), default=None)
+        if words.KEY in message:
+            return cls(None, request_id=request_id, asked=words.from_message(message))
         unknown = [key for key in message if key not in _PLAIN_KEYS and not key.startswith(_PREFIX)]
         if unknown:
             raise ProtocolError(
                 f"request: expected {_PLAIN_KEYS} and keys with {_PREFIX!r} in front, got {unknown[:5]}"
             )
         reset = _typed(message, "reset", bool, default=False)
-        request_id = _typed(message, "request_id", int, type(None), default=None)
         is_asking = "prompt" in message or any(key.startswith(_PREFIX) for key in message)
         if not is_asking and not reset:
             raise ProtocolError("request: expected an observation, or reset: true, got neither")
@@ -152,20 +164,24 @@ class Reply:
     """What a server answers.
 
     Attributes:
-        chunk: The actions; None after a message that only reset.
+        chunk: The actions; None after a message that only reset, or asked for words.
         request_id: Of the request.
         timing_ms: Milliseconds by stage, for people.
+        piece: Of an answer in words; None after a message about acting.
     """
 
     chunk: ActionChunk | None
     request_id: int | None
     timing_ms: Mapping[str, float]
+    piece: Piece | None = None
 
     def to_bytes(self) -> bytes:
         """The server's message; arrays have the action horizon as their first axis, as `ActionChunkBroker` wants."""
         message: dict[str, Any] = {"server_timing": dict(self.timing_ms)}
         if self.request_id is not None:
             message["request_id"] = self.request_id
+        if self.piece is not None:
+            message |= {words.PIECE: self.piece.text}
         if self.chunk is not None:
             named = {field.name: getattr(self.chunk, field.name) for field in fields(self.chunk)}
             message |= {name: value for name, value in named.items() if np.size(value)}
@@ -181,7 +197,8 @@ class Reply:
         message = codec.decode(data)
         chunk = _chunk(message) if "actions" in message else None
         timing = _typed(message, "server_timing", dict, default={})
-        return cls(chunk, _typed(message, "request_id", int, type(None), default=None), timing)
+        piece = Piece(_typed(message, words.PIECE, str, type(None))) if words.PIECE in message else None
+        return cls(chunk, _typed(message, "request_id", int, type(None), default=None), timing, piece)
 
 
 def error_to_text(error: MagmaRosError, *, request_id: int | None) -> str:

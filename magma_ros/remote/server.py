@@ -17,6 +17,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
+from magma_ros import talking
 from magma_ros.errors import DeadlineExceededError, MagmaRosError, ProtocolError, ServerError
 from magma_ros.policy import Policy
 from magma_ros.remote.access import Access
@@ -114,6 +115,8 @@ class PolicyServer:
             max_message_bytes=self.settings.max_message_bytes,
             deadline_s=self.settings.deadline_s,
             idle_timeout_s=self.settings.idle_timeout_s,
+            talks=talking.talks(policy),
+            predicts_traces=talking.predicts_traces(policy),
         ).to_bytes()
         self._worker = PolicyWorker(policy, action_horizon=action_horizon, max_queue=self.settings.max_queue)
         self._metrics = ServerMetrics(self._worker)
@@ -236,7 +239,8 @@ class PolicyServer:
         self._metrics.count_answer(answer)
         total_s = time.monotonic() - started_s
         timing_s = {"queue_ms": answer.queue_s, "infer_ms": answer.infer_s, "total_ms": total_s}
-        return Reply(answer.chunk, request_id, {name: 1e3 * value for name, value in timing_s.items()}).to_bytes()
+        timing_ms = {name: 1e3 * value for name, value in timing_s.items()}
+        return Reply(answer.chunk, request_id, timing_ms, answer.piece).to_bytes()
 
     async def _ask(self, client: int, connection: ServerConnection, request: Request) -> Answer:
         question = self._worker.ask(client, request)

@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from magma_ros.distant_talk import Asked, Further, Piece, Speaker
 from magma_ros.errors import ContractError, MagmaRosError, OverloadedError, PolicyError
 from magma_ros.policy import Policy
 from magma_ros.remote.protocol import Request
@@ -23,14 +24,16 @@ class Answer:
     """What the policy said, and when.
 
     Attributes:
-        chunk: The actions; None when only a reset was asked for.
+        chunk: The actions; None when only a reset or words were asked for.
         queue_s: Time between question and start [s].
         infer_s: Time that the policy took [s].
+        piece: Of an answer in words; None when something else was asked for.
     """
 
     chunk: ActionChunk | None
     queue_s: float
     infer_s: float
+    piece: Piece | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class PolicyWorker:
         self._ended = False
         self._changed = threading.Condition()  # guards the two above
         self._last_client: int | None = None
+        self._speaker, self._heard_by = Speaker(policy), -1
         self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="policy_worker", daemon=True)
         self._thread.start()
@@ -135,7 +139,9 @@ class PolicyWorker:
         """Whether the policy can be asked again after this."""
         self._busy_since_s = started_s = time.monotonic()
         try:
-            chunk = self._ask_policy(job.client, job.request)
+            asked = job.request.asked
+            piece = None if asked is None else self._say(job.client, asked)
+            chunk = self._ask_policy(job.client, job.request) if asked is None else None
         except MagmaRosError as error:
             job.answer.set_exception(error)
         except Exception:
@@ -147,10 +153,17 @@ class PolicyWorker:
             job.answer.set_exception(PolicyError(_ENDED))
             return False
         else:
-            job.answer.set_result(Answer(chunk, started_s - job.asked_s, time.monotonic() - started_s))
+            job.answer.set_result(Answer(chunk, started_s - job.asked_s, time.monotonic() - started_s, piece))
         finally:
             self._busy_since_s = None
         return True
+
+    def _say(self, client: int, asked: Asked) -> Piece:
+        """Words do not touch anybody's episode; one answer is under way at a time, for the client that asked last."""
+        if isinstance(asked, Further) and client != self._heard_by:
+            raise PolicyError("another client has asked a question, or this one has not")
+        self._heard_by = client
+        return self._speaker.say(asked)
 
     def _ask_policy(self, client: int, request: Request) -> ActionChunk | None:
         if request.reset or client != self._last_client:

@@ -40,6 +40,7 @@ NP_ROOMS = (
     "magma_ros.episodes",
     "magma_ros.policy",
     "magma_ros.talking",
+    "magma_ros.distant_talk",
     "magma_ros.spare_time",
     "magma_ros.calibration",
     "magma_ros.camera_model",
