@@ -30,7 +30,7 @@ RED = (220, 40, 40)
 _GAUGE_PX, _GAUGE_WIDTH_PX = 96, 212
 _MARGIN_PX, _TEXT_PX, _FRAME_PX = 8, 18, 6
 _MAX_LETTERS = 96
-_FAR_PX = 10_000.0
+_FAR_PX, _TIP_PX = 10_000.0, 9.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,8 @@ def _draw_trace(view: ImageArray, points: FloatArray) -> None:
         return
     places = np.rint(np.clip(points, -_FAR_PX, _FAR_PX)).astype(np.int32)
     cv2.polylines(view, [places[:-1]], False, _AMBER, 2, cv2.LINE_AA)  # noqa: FBT003  OpenCV's signature
-    cv2.arrowedLine(view, places[-2].tolist(), places[-1].tolist(), _AMBER, 2, cv2.LINE_AA, tipLength=0.5)
+    tip = _TIP_PX / max(_TIP_PX, float(np.linalg.norm(places[-1] - places[-2])))
+    cv2.arrowedLine(view, places[-2].tolist(), places[-1].tolist(), _AMBER, 2, cv2.LINE_AA, tipLength=tip)
     cv2.circle(view, places[0].tolist(), 4, _AMBER, -1, cv2.LINE_AA)
 
 

@@ -109,6 +109,28 @@ def test_every_part_of_the_caption_is_visible(changes):
     assert (drawn(Caption(**base)) != drawn(Caption(**{**base, **changes}))).any()
 
 
+def test_a_trace_is_drawn_where_the_camera_sees_it():
+    """In a picture of another size, from its first point to its last, and nowhere else."""
+    small = np.full((120, 160, 3), 127, np.uint8)
+    trace = np.array([[20.0, 10.0], [60.0, 10.0], [100.0, 10.0]])
+    with_trace = annotate(small, CAPTION, None, SCALE, traces=[trace])
+    changed = (with_trace != annotate(small, CAPTION, None, SCALE)).any(axis=-1)
+    rows, columns = np.nonzero(changed)
+    assert (columns.min(), columns.max()) == (pytest.approx(4 * 20 - 4 + 2, abs=2), pytest.approx(4 * 100 + 2, abs=3))
+    assert abs(rows.mean() - HEADER_PX - 4 * 10.5) < 1.5
+
+
+@pytest.mark.parametrize("trace", [np.empty((0, 2)), np.array([[1.0, 2.0]]), np.full((3, 2), np.nan)])
+def test_a_trace_that_is_none_is_not_drawn(trace):
+    """No point, a single one, and numbers of no sense leave the picture as it is."""
+    np.testing.assert_array_equal(drawn(), annotate(GREY, CAPTION, None, SCALE, traces=[trace]))
+
+
+def test_a_trace_far_outside_is_drawn_in_bounded_time():
+    """Coordinates of any size are cut off."""
+    assert drawn().shape == annotate(GREY, CAPTION, None, SCALE, traces=[np.array([[0.0, 0.0], [1e300, -1e300]])]).shape
+
+
 def test_long_and_foreign_text_is_cut_and_replaced():
     """A sentence of a megabyte in any script, with line ends, is drawn in bounded time and width."""
     picture = drawn(Caption(instruction="лимон\n" * 200_000, policy="A", motion="B"))

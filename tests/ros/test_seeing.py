@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from magma_ros import arms
-from magma_ros.msg import MotionStatus, PolicyStatus
-from magma_ros.ros.seeing import ARROW_GAIN, caption, planned_motion
+from magma_ros.camera_model import CameraModel
+from magma_ros.msg import MotionStatus, PolicyStatus, PredictedTraces, Trace
+from magma_ros.ros.seeing import ARROW_GAIN, caption, planned_motion, trace_markers
 from tests.examples import make_action
 
 SIM = arms.load("sim")
@@ -93,3 +95,16 @@ def test_what_moves_vanishes_when_nobody_deletes_it():
     """Arrow and sphere have a lifetime; the box stays."""
     made = markers(action=make_action(0.01))
     assert [1, 1, 0, 0] == [made[name].lifetime.sec for name in ("action", "setpoint", "workspace", "table")]
+
+
+def test_predicted_traces_stand_before_the_camera():
+    """Each line runs along the rays of its pixels, 1 m away, in the picture's frame; a broken one is left out."""
+    camera = CameraModel(
+        np.array([[100.0, 0.0, 31.5], [0.0, 100.0, 23.5], [0.0, 0.0, 1.0]]), np.zeros(5), width_px=64, height_px=48
+    )
+    traces = [Trace(number=3, x_px=[31.5, 41.5], y_px=[23.5, 13.5]), Trace(number=4, x_px=[1.0], y_px=[])]
+    predicted = PredictedTraces(header=Header(stamp=STAMP, frame_id="eye"), traces=traces)
+    (marker,) = trace_markers(predicted, camera).markers
+    assert (3, "eye", Marker.LINE_STRIP) == (marker.id, marker.header.frame_id, marker.type)
+    np.testing.assert_allclose([[0.0, 0.0, 1.0], [0.1, -0.1, 1.0]], [[p.x, p.y, p.z] for p in marker.points], atol=1e-9)
+    assert marker.lifetime.sec > 0
