@@ -104,12 +104,12 @@ class Peer:
         self.wait(future.done, timeout_s=timeout_s, what="an answer")
         return future.result()
 
-    def call(self, service_type, name, **fields):
+    def call(self, service_type, name, *, timeout_s=15.0, **fields):
         key = (service_type, name)
         if key not in self.clients:
             self.clients[key] = self.node.create_client(service_type, name)
         self.find(self.clients[key], name)
-        return self.future(self.clients[key].call_async(service_type.Request(**fields)))
+        return self.future(self.clients[key].call_async(service_type.Request(**fields)), timeout_s=timeout_s)
 
     def find(self, client, name):
         """Wait until client and server know each other: Fast DDS drops the answer to a client that is new to it."""
