@@ -127,3 +127,29 @@ def test_the_file_of_further_parameters_holds_the_defaults():
         defaults = {row.name: row.default for row in interface.POLICY_PARAMETERS}
         given = content["ros__parameters"]
         assert given == {name: defaults[name] for name in given}
+
+
+class Talker(StillPolicy):
+    """Says what it is told to, or wants to act."""
+
+    talks, predicts_traces = True, False
+
+    def __init__(self, *names, error=None):
+        super().__init__(*names)
+        self.asked, self._error = [], error
+
+    def talk(self, question):
+        self.asked.append(question)
+        if self._error is not None:
+            raise self._error
+        yield "Well"
+        raise AssertionError("one word is enough to warm up")
+
+
+@pytest.mark.parametrize("error", [None, PolicyError("the model wants to act, not to talk")])
+def test_a_policy_that_talks_says_one_word_before_it_is_needed(parameters, error):
+    """So the first piece of a real answer is not the slow one; a checkpoint that only wants to act acts anyway."""
+    policy = Talker("image", error=error)
+    assert policy is build_with(parameters, policy).policy
+    (question,) = policy.asked
+    assert 1 == question.max_new_tokens
