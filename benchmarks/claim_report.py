@@ -40,6 +40,7 @@ def report(folder: Path, seeds: Sequence[int]) -> None:
             "tasks": dict(zip(tasks, zip(wins, counts, strict=True), strict=True)),
             "seeds": {seed: rate_of(trials[arm], seed) for seed in seeds},
             "grasped": float(np.mean(list(grasps[arm].values()))),
+            "judged": {seed: judged(folder, seed, arm)[-1] for seed in seeds},
         }
     for other in ("words", "none"):
         result["comparisons"][f"marks - {other}"] = compared(trials["marks"], trials[other], seeds)
@@ -106,12 +107,17 @@ def rate_of(trials: Trials, seed: int) -> float:
 def as_markdown(result: Mapping[str, Any]) -> str:
     """Two tables and how to read them."""
     tasks = sorted(next(iter(result["arms"].values()))["tasks"])
-    heads = ["arm", "success", "95 % interval", *tasks, "by training seed", "grasped"]
+    heads = ["arm", "success", "95 % interval", *tasks, "by training seed", "grasped", "loss on others", "bins off"]
     rows = []
     for arm, of in result["arms"].items():
         counts = [f"{won}/{count}" for won, count in (of["tasks"][task] for task in tasks)]
         by_seed = ", ".join(_percent(rate) for rate in of["seeds"].values())
-        rows.append([arm, _percent(of["rate"]), _range(of["interval"]), *counts, by_seed, _percent(of["grasped"])])
+        figures = [
+            f"{np.mean([one[name] for one in of['judged'].values()]):.3f}"
+            for name in ("held_out_loss", "held_out_motion_error_bins")
+        ]
+        shown = [arm, _percent(of["rate"]), _range(of["interval"]), *counts, by_seed, _percent(of["grasped"])]
+        rows.append([*shown, *figures])
     compared_heads = ["", "difference", "paired trials", "p (McNemar)", "over training seeds", "ratio", "95 % interval"]
     compared_rows = []
     for name, found in result["comparisons"].items():
@@ -139,6 +145,13 @@ def _range(bounds: Sequence[float] | None) -> str:
     return "—" if bounds is None else f"{100 * bounds[0]:.1f} … {100 * bounds[1]:.1f}"
 
 
+def judged(folder: Path, seed: int, arm: str) -> list[dict[str, float]]:
+    """Lines of the curve of a network that have figures of the demonstrations that never train."""
+    log = folder / f"seed_{seed}" / arm / "few" / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if "held_out_loss" in line]
+
+
 def draw_curves(folder: Path, seeds: Sequence[int]) -> None:
     """Loss on demonstrations that never train, over the steps on those that do: a line for each network."""
     mpl.use("Agg")
@@ -147,12 +160,10 @@ def draw_curves(folder: Path, seeds: Sequence[int]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for arm, colour in zip(ARMS, ("#0072b2", "#c14f00", "#5c6169"), strict=True):
         for seed in seeds:
-            log = folder / f"seed_{seed}" / arm / "few" / "log.jsonl"
-            lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-            judged = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
+            curve = [(line["step"], line["held_out_loss"]) for line in judged(folder, seed, arm)]
             label = arm if seed == seeds[0] else None
-            axes.plot(*zip(*judged, strict=True), color=colour, marker=".", label=label)
-    axes.set(xlabel="steps on the demonstrations", ylabel="loss on other demonstrations [nats]", yscale="log")
+            axes.plot(*zip(*curve, strict=True), color=colour, marker=".", label=label)
+    axes.set(xlabel="steps on the demonstrations", ylabel="loss on other demonstrations [nats]")
     axes.legend(title="before them")
     with replacing(folder / "curves.png") as partial:
         figure.savefig(partial, format="png", dpi=150)

@@ -52,11 +52,12 @@ class Study:
     """The folders of a study and the commands that fill them; each command goes on where it was killed."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._options, self._folder = options, options.output
-        self._demos, self._judges = (options.output / name for name in ("demos", "judges"))
-        self._video = options.video or options.output / "video"
-        self._annotated = options.output / "annotated"
-        self._words = options.output / "words.jsonl"
+        self._options = options
+        self._folder: Path = options.output
+        self._demos, self._judges = (self._folder / name for name in ("demos", "judges"))
+        self._video: Path = options.video or self._folder / "video"
+        self._annotated = self._folder / "annotated"
+        self._words = self._folder / "words.jsonl"
 
     def prepare(self) -> None:
         """Demonstrations, video, and what is said about it."""
@@ -111,8 +112,7 @@ class Study:
         return all((self._of(seed, arm) / "sweep" / "sweep.json").is_file() for arm in ARMS)
 
     def _of(self, seed: int, arm: str) -> Path:
-        folder: Path = self._folder / f"seed_{seed}" / arm
-        return folder
+        return self._folder / f"seed_{seed}" / arm
 
     def _begin(self, seed: int) -> Path:
         """The checkpoint that all arms of a training seed begin with; nothing has trained it."""
