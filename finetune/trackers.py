@@ -34,6 +34,9 @@ class TrackerChoice:
         unused = (self.tracker_weights, self.tracker_checkout) != (None, None) or self.tracker_device != "cpu"
         if self.tracker == "lucas-kanade" and unused:
             raise AnnotationError("lucas-kanade has no use for weights, a checkout or a device other than the CPU")
+        for name in ("tracker_weights", "tracker_checkout"):
+            path = getattr(self, name)
+            object.__setattr__(self, name, None if path is None else path.absolute())  # for workers elsewhere
 
     def open(self) -> Tracker:
         """The tracker, ready to be asked.

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -178,7 +178,8 @@ def annotate(
     with going_on(job.output, LOG_NAME, settings=settings, error=AnnotationError) as log:
         left = [(clip, number in shown) for number, clip in islice(enumerate(clips), len(log), None)]
         if left:
-            row = open_workers(partial(Annotator, job), workers=workers, ray_address=ray_address, error=AnnotationError)
+            make = partial(Annotator, replace(job, output=job.output.absolute()))  # Ray's workers are elsewhere
+            row = open_workers(make, workers=workers, ray_address=ray_address, error=AnnotationError)
             with closing(row), closing(row.map(left)) as lines:
                 for line in lines:
                     log.append(line)

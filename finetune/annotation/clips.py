@@ -128,7 +128,7 @@ def _episode_clips(folder: Path, cameras: tuple[str, ...]) -> Iterator[EpisodeCl
     for episode in range(len(dataset)):
         for camera in cameras or available:
             origin = (("episodes", folder.name), ("episode", episode), ("camera", camera))
-            yield EpisodeClip(f"episode_{episode:06d}/{camera}", origin, folder, episode, camera)
+            yield EpisodeClip(f"episode_{episode:06d}/{camera}", origin, folder.absolute(), episode, camera)
 
 
 def _file_clips(folder: Path) -> Iterator[FileClip]:
@@ -146,7 +146,7 @@ def _file_clips(folder: Path) -> Iterator[FileClip]:
                 ("end_s", line["end"]),
                 ("part", clip["part"]),
             )
-            yield FileClip(clip["clip"].removesuffix(".mp4"), origin, folder / clip["clip"], line["text"])
+            yield FileClip(clip["clip"].removesuffix(".mp4"), origin, (folder / clip["clip"]).absolute(), line["text"])
 
 
 @lru_cache(maxsize=1)

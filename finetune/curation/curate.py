@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -155,7 +155,7 @@ def curate(
         left = segments[len(log) :]
         if left:
             row = open_workers(
-                partial(SegmentCurator, job), workers=workers, ray_address=ray_address, error=CurationError
+                partial(SegmentCurator, _placed(job)), workers=workers, ray_address=ray_address, error=CurationError
             )
             with closing(row), closing(row.map(left)) as lines:
                 for line in lines:
@@ -163,6 +163,12 @@ def curate(
                     if on_segment is not None:
                         on_segment(len(log))
     return job.output / MANIFEST_NAME
+
+
+def _placed(job: Job) -> Job:
+    """`job` with whole paths: workers on Ray have another working directory."""
+    clip = None if job.clip is None else job.clip.absolute()
+    return replace(job, videos=job.videos.absolute(), output=job.output.absolute(), clip=clip)
 
 
 def _watched(pictures: Iterable[ImageArray], numbers: list[int], seen: list[ImageArray]) -> Iterator[ImageArray]:
