@@ -33,6 +33,7 @@ from magma_ros.finetune.start import find_start, make_pipeline
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.tiny import TinySize
 from magma_ros.pipeline import MANIFEST_NAME
+from magma_ros.sim.collect import REPORT_NAME
 from magma_ros.whole_files import replacing
 
 
@@ -67,6 +68,8 @@ class Study:
             (self._judges, options.judges, 3_000_000),
             *([] if options.video else [(self._video, options.videos, 4_000_000)]),
         ):
+            if (folder / REPORT_NAME).is_file():
+                continue  # a finished dataset would get a new report, and so be other data
             seeds = ["--episodes", str(count), "--first-seed", str(first_seed)]
             run("collect", "--output", folder, "--suite", "bridge", *seeds, "--workers", options.workers)
         windows = ["--step", str(options.window_step), "--set", *options.trace_parameters]
