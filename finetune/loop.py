@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +15,12 @@ from magma_ros.finetune.batches import TrainingBatch
 from magma_ros.finetune.devices import Devices, held, number, whole
 from magma_ros.finetune.gradient_checkpointing import enable_gradient_checkpointing
 from magma_ros.finetune.objective import Objective, StepFigures
+from magma_ros.finetune.optimizer import Optimizer
 from magma_ros.finetune.parts import trainable
 from magma_ros.finetune.recipe import Recipe
 from magma_ros.finetune.run_state import SavedState
 from magma_ros.finetune.witness import require_gradients
 from magma_ros.model.network import MagmaNetwork
-
-_BETAS = (0.9, 0.98)
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Tally:
@@ -82,7 +79,7 @@ class Run:
             compute_dtype=torch.bfloat16 if self._autocasts else None,
         )
         self.trained = trainable(network)
-        self._optimizer = _optimizer(self.trained, recipe)
+        self._optimizer = Optimizer(self.trained, recipe)
         averages = recipe.ema_decay > 0
         self._average = {name: held(value).clone() for name, value in self.trained.items()} if averages else {}
         self._saw_gradients = False
@@ -110,10 +107,7 @@ class Run:
             require_gradients(self.network)
             self._saw_gradients = True
         self.gradient_norm = self._clip()
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.advance(learning_rate=self.learning_rate)
         self._update_average()
         self.step += 1
         return tally
@@ -144,11 +138,9 @@ class Run:
 
     def tensors(self) -> dict[str, Tensor]:
         """What this process has to keep in order to go on."""
-        kept = {f"average/{name}": value for name, value in self._average.items()}
-        for name, parameter in self.trained.items():
-            kept[f"weight/{name}"] = held(parameter)
-            kept |= {f"{key}/{name}": held(self._optimizer.state[parameter][key]) for key in _MOMENTS}
-        return kept
+        averages = {f"average/{name}": value for name, value in self._average.items()}
+        weights = {f"weight/{name}": held(parameter) for name, parameter in self.trained.items()}
+        return averages | weights | self._optimizer.tensors()
 
     def restore(self, saved: SavedState) -> None:
         """Go on from `saved`.
@@ -161,11 +153,7 @@ class Run:
             held(parameter).copy_(saved.read(f"weight/{name}"))
             if name in self._average:
                 self._average[name].copy_(saved.read(f"average/{name}"))
-            state: dict[str, Any] = {"step": torch.tensor(float(saved.step), device=parameter.device)}
-            for key in _MOMENTS:
-                state[key] = torch.zeros_like(parameter)
-                held(state[key]).copy_(saved.read(f"{key}/{name}"))
-            self._optimizer.state[parameter] = state
+        self._optimizer.restore(saved.read, step=saved.step)
 
     def _figures(self, batch: TrainingBatch) -> StepFigures:
         with torch.autocast(self._devices.device.type, dtype=torch.bfloat16, enabled=self._autocasts):
@@ -202,19 +190,6 @@ class Run:
             kept = current.clone()
             current.copy_(value)
             value.copy_(kept)
-
-
-def _optimizer(trained: dict[str, nn.Parameter], recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that lets only matrices decay, not the vectors: biases, scales and separators."""
-    matrices = [value for value in trained.values() if max(value.shape, default=0) < value.numel()]
-    vectors = [value for value in trained.values() if max(value.shape, default=0) == value.numel()]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=recipe.learning_rate, betas=_BETAS, fused=True
-    )
 
 
 def _seed_of(*numbers: int) -> int:

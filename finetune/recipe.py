@@ -103,7 +103,8 @@ class Recipe:
         accumulate: Parts that a device works through one after the other; more need less memory.
         learning_rate: Its peak.
         schedule: Its course.
-        weight_decay: Of AdamW, on matrices alone.
+        weight_decay: On matrices alone.
+        optimizer: `muon` for the matrices inside the network, AdamW for everything else; `adamw` for all.
         max_gradient_norm: A longer gradient is shortened to it.
         bin_sigma: Width of the target over neighbouring action bins [bins].
         ema_decay: Of the averaged weights, which are then the result; 0 keeps no average.
@@ -137,6 +138,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: Schedule = field(default_factory=Schedule)
     weight_decay: float = 0.02
+    optimizer: Literal["adamw", "muon"] = "adamw"
     max_gradient_norm: float = 1.0
     bin_sigma: float = 2.0
     ema_decay: float = 0.998
@@ -190,6 +192,8 @@ class Recipe:
             raise RecipeError(
                 "parallel: fsdp cannot share out the 4-bit weights of qlora; expected ddp, or the method lora"
             )
+        if self.optimizer == "muon" and (self.parts.method != "full" or self.parallel == "fsdp"):
+            raise RecipeError("optimizer: muon takes whole matrices: expected parts.method full and parallel ddp")
         for name in ("ema_decay", "held_out_share"):
             _require(name, 0 <= getattr(self, name) < 1, "0 to less than 1", getattr(self, name))
 
