@@ -23,10 +23,11 @@ MAX_GRID = 32
 """Most columns, and most rows, of a grid of marks."""
 MAX_STEPS = 64
 """Most steps of a trace."""
-MAX_TRACE_TOKENS = 2000
-"""Longest answer about traces, which take about ten tokens a point."""
+MAX_TRACE_TOKENS = 4000
+"""Longest answer about traces, whatever is asked for."""
 
 _MAX_CLICK_TOKENS = 128  # upstream's
+_TOKENS_PER_POINT = 14  # "[123,123]," letter by letter, and some more
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def trace_question(
     text = prompts.tom_user_text(
         task, numbers, wording="robot", num_steps=num_steps, use_image_start_end=False, speed=speed
     )
-    return Question(text, (draw_marks(image, marks),), MAX_TRACE_TOKENS)
+    longest = 100 + len(marks) * (40 + _TOKENS_PER_POINT * num_steps)
+    return Question(text, (draw_marks(image, marks),), min(longest, MAX_TRACE_TOKENS))
 
 
 def predicted_traces(answer: str, marks: Sequence[Mark], *, width_px: int, height_px: int) -> tuple[Trace, ...]:

@@ -9,6 +9,7 @@ from magma_ros.errors import InvalidInputError, MarkTextError
 from magma_ros.mark_text import TraceText, tom_answer
 from magma_ros.marks import Mark, draw_marks
 from magma_ros.picture_questions import (
+    MAX_TRACE_TOKENS,
     free_question,
     grid_of_marks,
     grounded,
@@ -119,3 +120,12 @@ def test_a_trace_has_a_bounded_number_of_steps(num_steps: int) -> None:
     """1 to 64."""
     with pytest.raises(InvalidInputError, match="num_steps"):
         trace_question(IMAGE, MARKS, "lift", num_steps=num_steps)
+
+
+@pytest.mark.parametrize(("num_marks", "num_steps"), [(1, 1), (1, 8), (24, 8), (256, 1)])
+def test_an_answer_about_traces_has_room(num_marks: int, num_steps: int) -> None:
+    """As many tokens as the whole answer has letters, so that no tokenizer cuts it off, up to a bound."""
+    marks = [Mark(number, 60.0, 40.0) for number in range(1, num_marks + 1)]
+    answer = tom_answer([TraceText(mark.number, (120, 106), ((123, 123),) * num_steps) for mark in marks])
+    longest = trace_question(IMAGE, marks, "lift", num_steps=num_steps).max_new_tokens
+    assert min(len(answer), MAX_TRACE_TOKENS) <= longest <= MAX_TRACE_TOKENS

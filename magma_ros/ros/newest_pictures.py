@@ -62,7 +62,7 @@ class NewestPictures:
         cameras = {spec.name: spec for spec in contract.cameras}
         name = camera or next(iter(cameras))
         if name not in cameras:
-            raise InvalidInputError(f"camera: expected one of {list(cameras)}, got {name!r}")
+            raise InvalidInputError(f"camera: expected one of {list(cameras)}, got {name[:64]!r}")
         message = self._newest.get(name)
         if message is None:
             raise InvalidInputError(f"camera {name!r}: expected a picture, got none yet")
