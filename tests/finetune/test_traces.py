@@ -89,6 +89,22 @@ def test_the_whole_way_from_pixels_finds_what_moves() -> None:
     assert 3 <= frame.speed <= 6
 
 
+def test_from_pixels_what_moves_is_told_from_what_does_not() -> None:
+    """Under a moving camera, with noise and a post in front, all that docs/som_tom.md promises of tracks holds."""
+    post = Thing(centre_px=(150.0, 130.0), radii_px=(10.0, 60.0))
+    scene = Scene(things=(*THINGS, post), camera=CAMERA, seed=6, noise_levels=4.0)
+    tracks = LucasKanade().track(scene.film(), grid_size=16)
+    begin = tracks.points[0]
+    parts = split(tracks, frame=0, preset=ROBOT)
+    moves = np.isin(scene.owners(begin), [0, 1])
+    kept = np.concatenate([parts.foreground, parts.background])
+    assert moves[parts.foreground].mean() >= 0.9
+    assert np.isin(kept[moves[kept]], parts.foreground).mean() >= 0.9
+    off_px = np.linalg.norm(parts.paths - scene.plane_paths(begin), axis=2)
+    assert np.median(off_px[:, parts.background]) < 1.0
+    assert off_px[:, parts.foreground][tracks.visible[:, parts.foreground]].mean() <= 2.0
+
+
 @pytest.mark.parametrize("scene", [STILL, MOVING])
 def test_foreground_is_what_moves_in_the_plane(scene) -> None:
     """With exact tracks no kept point is on the wrong side, whether the camera moves or not."""

@@ -76,6 +76,15 @@ def test_what_was_covered_is_seen_again_and_its_way_made_up() -> None:
     assert errors(tracks, scene).max() < 2.0
 
 
+def test_what_passes_over_a_point_does_not_carry_it_off() -> None:
+    """Of the points of the plane that a thing passes over, nearly all are where they were as long as they are seen."""
+    thing = Thing(centre_px=(40.0, 64.0), radii_px=(24.0, 30.0), velocity_px=(5.0, 0.0))
+    scene = Scene(things=(thing,), num_frames=12, height_px=128, width_px=160, seed=4)
+    queries = np.array([[x, y] for x in range(66, 110, 4) for y in range(48, 82, 4)], np.float32)
+    tracks = LucasKanade().track(scene.film(), queries_px=queries)
+    assert (errors(tracks, scene)[tracks.visible] > 2.0).mean() < 0.06
+
+
 def test_points_are_tracked_backwards_from_the_frame_in_which_they_are_given() -> None:
     """From the middle of a video, both directions are right."""
     tracks = LucasKanade().track(SCENE.film(), grid_size=8, query_frame=5)
