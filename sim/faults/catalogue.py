@@ -47,7 +47,6 @@ def _press(graph: Graph) -> float:
 
 
 def _call_halt(graph: Graph) -> float:
-    graph.witness.client(Trigger, interface.HALT.name)  # a button's node knows the service long before it is pressed
     onset_s = time.monotonic()
     graph.witness.call(Trigger, interface.HALT.name)
     return onset_s

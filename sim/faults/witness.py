@@ -60,7 +60,8 @@ class Witness:
         self.node = Node("fault_witness", context=self.context)
         self._subscribe()
         self._stop_topic = interface.EMERGENCY_STOP.publisher(self.node)
-        self._services: dict[str, Any] = {}
+        # A button's node and the motion node know each other long before it is pressed.
+        self._services: dict[str, Any] = {interface.HALT.name: self.node.create_client(Trigger, interface.HALT.name)}
         if simulate_time:
             self._clock = self.node.create_publisher(Clock, "/clock", 10)
             self.node.create_timer(_CLOCK_PERIOD_S, self.publish_clock)
