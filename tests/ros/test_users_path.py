@@ -45,7 +45,7 @@ def test_demonstrations_are_recorded_imported_and_checked(folder):
     bags = sorted((folder / "bags").iterdir())
     notes = EpisodeNotes.from_dict(BagReader(bags[0]).notes)
     assert ("put carrot on plate", "12", "success") == (notes.instruction, notes.operator, notes.outcome)
-    magma_ros(folder, "data", "import", "mcap", *bags, "--arm", "sim", "--output", "demos")
+    magma_ros(folder, "data", "import", "mcap", *bags, "--arm", "sim", "--contract", "bridge_widowx", "--output", "demos")
     dataset = EpisodeDataset(folder / "demos")
     assert 2 == len(dataset)
     for episode in map(dataset.read, range(2)):
