@@ -35,11 +35,19 @@ class PlaceableEnv(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One attempt without pictures: states and, for each, the expert's action; `success` after the last step."""
+    """One attempt without pictures.
+
+    Attributes:
+        states: Of the environment, before each step.
+        actions: The expert's in each of them.
+        success: After the last step.
+        interventions: Where the expert acted in the place of the policy; nowhere if nobody else was to act.
+    """
 
     states: tuple[Any, ...]
     actions: tuple[Action, ...]
     success: bool
+    interventions: tuple[bool, ...]
 
 
 def roll_out(
@@ -71,6 +79,7 @@ def roll_out(
     observation, info = _begin(env, perturber, seed=seed, settle_steps=settle_steps)
     states: list[Any] = []
     actions: list[Action] = []
+    interventions: list[bool] = []
     num_done, ended = 0, False
     while not ended and len(states) < max_steps and num_done < MAX_DONE_FRAMES:
         label = expert.act()
@@ -79,9 +88,10 @@ def roll_out(
         idle = is_motionless(label, period_s=env.contract.control_period_s)
         num_done = num_done + 1 if info["success"] and idle else 0
         intended = label if choose is None else choose(observation, label)
+        interventions.append(choose is not None and intended is label)
         observation, _, terminated, truncated, info = env.step(perturber.execute(intended))
         ended = terminated or truncated
-    return Rollout(tuple(states), tuple(actions), bool(info["success"]))
+    return Rollout(tuple(states), tuple(actions), bool(info["success"]), tuple(interventions))
 
 
 def _begin(
@@ -129,4 +139,5 @@ def to_episode(rollout: Rollout, observations: Sequence[Observation], *, seed: i
         instruction=observations[0].instruction,
         seed=seed,
         success=rollout.success,
+        interventions=np.array(rollout.interventions),
     )

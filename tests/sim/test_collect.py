@@ -206,6 +206,17 @@ def test_a_policys_mistakes_are_labelled(tmp_path: Path) -> None:
     assert not episode.success
     assert episode.ee_position_m[-1, 2] > episode.ee_position_m[0, 2]
     assert (episode.actions[:, 0] > 0).all()
+    assert not episode.interventions.any()
+
+
+def test_where_the_expert_acted_in_a_policys_place_is_marked(tmp_path: Path) -> None:
+    """A share of the steps is the expert's own and marked as an intervention; without a policy there is none."""
+    settings = config(ToyExpert, actor=partial(DriftingPolicy), expert_share=0.5, max_steps=20)
+    collect(tmp_path / "shared", suite=SUITE, tasks=["reach"], num_episodes=2, config=settings, workers=1)
+    steps = np.concatenate([EpisodeDataset(tmp_path / "shared").read(index).interventions for index in range(2)])
+    assert 0.2 < steps.mean() < 0.8
+    collect(tmp_path / "expert", suite=SUITE, tasks=["reach"], num_episodes=1, config=config(ToyExpert), workers=1)
+    assert not EpisodeDataset(tmp_path / "expert").read(0).interventions.any()
 
 
 def test_a_task_that_nobody_perturbs_is_refused(tmp_path: Path) -> None:

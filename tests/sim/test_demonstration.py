@@ -70,4 +70,4 @@ def test_idle_is_a_speed() -> None:
 def test_a_new_gripper_command_is_not_idle() -> None:
     """Of frames without motion those count that ask the gripper for nothing new; it begins open."""
     labels = (ask(0, 0, 0, 0, 1), ask(0.01, 0, 0, 0, 1), ask(0, 0, 0, 0, 0), ask(0, 0, 0, 0, 0), ask(0, 0, 0, 0.1, 0))
-    assert count_idle(Rollout((), labels, success=True), period_s=0.2) == 2
+    assert count_idle(Rollout((), labels, success=True, interventions=()), period_s=0.2) == 2
