@@ -5,7 +5,7 @@ surroundings no longer look as in the frame in which it was given, or outside of
 and the points near it moved, and is seen again where it is found near there by its first looks; between two sightings
 its way is made straight.
 
-What is not sure counts as not seen: a third of the points of a moving thing is lost, and what is left is right.
+What is not sure counts as not seen: up to a third of the points of a moving thing is lost, and what is left is right.
 """
 
 from __future__ import annotations
