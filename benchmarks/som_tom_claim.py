@@ -25,7 +25,7 @@ import yaml
 from claim_report import ARMS, report
 
 from magma_ros import checkpoint
-from magma_ros.finetune.annotation.records import semantic_alone
+from magma_ros.finetune.annotation.records import apart
 from magma_ros.finetune.material import find_material
 from magma_ros.finetune.plain_values import to_plain
 from magma_ros.finetune.recipe import DataItem, Recipe, read_recipe
@@ -76,7 +76,7 @@ class Study:
         run("annotate", self._video, "--output", self._annotated, "--workers", options.workers, *windows)
         with replacing(self._words) as partial, partial.open("w", encoding="utf-8") as file:
             for line in (self._annotated / "records.jsonl").open(encoding="utf-8"):
-                file.write(json.dumps(semantic_alone(json.loads(line))) + "\n")
+                file.write(json.dumps(apart(json.loads(line))[0]) + "\n")
 
     def train(self, seed: int, arm: str) -> None:
         """The stage on video, if the arm has one, and then the demonstrations."""

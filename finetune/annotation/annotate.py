@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from magma_ros.errors import AnnotationError, MagmaRosError
 from magma_ros.finetune.annotation.clips import AnyClip, in_windows
 from magma_ros.finetune.annotation.filmstrip import filmstrip
 from magma_ros.finetune.annotation.page import to_page
-from magma_ros.finetune.annotation.records import Record, Said, record_of
+from magma_ros.finetune.annotation.records import Record, Said, apart, record_of
 from magma_ros.finetune.annotation.summary import summarize
 from magma_ros.finetune.line_log import going_on, read_lines
 from magma_ros.finetune.trace_parameters import TraceParameters
@@ -59,6 +59,7 @@ class Job:
         step: From the beginning of a window to that of the next [pictures].
         stride: Take one picture in so many.
         with_speed: Questions about traces say how fast the marks go.
+        turns: Of a window `together` in one record, as Magma was trained; or `apart`, as a robot is asked.
         seed: Of every draw.
     """
 
@@ -70,6 +71,7 @@ class Job:
     step: int = 16
     stride: int = 1
     with_speed: bool = True
+    turns: Literal["together", "apart"] = "together"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -107,7 +109,7 @@ class Annotator:
             for start, frames in in_windows(taken, window=self._job.window, step=self._job.step):
                 window, record = self._annotate(clip, text, start, frames, is_shown=is_shown and not windows)
                 windows.append(window)
-                records.append(record)
+                records += apart(record) if self._job.turns == "apart" else [record]
         except MagmaRosError as error:
             raise AnnotationError(f"{clip.name}: {error}") from error
         return {"clip": clip.name, "windows": windows, "records": records}

@@ -33,6 +33,8 @@ class Cutting:
         stride: Take one picture in so many.
         wording: Who does what the texts say; by default robot for episodes, video (a person) for clips.
         with_speed: Questions about traces say how fast the marks go.
+        turns: The two questions about a window together in one record, as Magma was trained; or each in a record of its
+            own, as a robot is asked.
         cameras: Of episodes, which ones; all when none is named.
     """
 
@@ -41,6 +43,7 @@ class Cutting:
     stride: int = 1
     wording: TraceWording | None = None
     with_speed: bool = True
+    turns: Literal["together", "apart"] = "together"
     cameras: tuple[str, ...] = ()
 
 
@@ -87,6 +90,7 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
         step=cutting.step,
         stride=cutting.stride,
         with_speed=cutting.with_speed,
+        turns=cutting.turns,
         seed=seed,
     )
     with progress_bar(len(clips), of="clips") as tell:

@@ -94,7 +94,12 @@ def record_of(said: Said, *, name: str, images: Sequence[str], origin: Mapping[s
     return {"id": name, "image": [*images], "conversations": conversations, "origin": dict(origin)}
 
 
-def semantic_alone(record: Record) -> Record:
-    """`record` without what it says about marks: its first question and answer, and their pictures."""
-    turns = record["conversations"][:2]
-    return {**record, "image": record["image"][: turns[0]["value"].count(IMAGE_PLACEHOLDER)], "conversations": turns}
+def apart(record: Record) -> list[Record]:
+    """A record for each turn of `record` alone, with the pictures of that turn: each is asked without the others."""
+    pieces, num_shown, turns = [], 0, record["conversations"]
+    for index in range(0, len(turns), 2):
+        end = num_shown + turns[index]["value"].count(IMAGE_PLACEHOLDER)
+        piece = {"id": f"{record['id']}_turn_{index // 2}", "image": record["image"][num_shown:end]}
+        pieces.append({**record, **piece, "conversations": turns[index : index + 2]})
+        num_shown = end
+    return pieces

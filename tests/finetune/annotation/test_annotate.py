@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from magma_ros.finetune.annotation.clips import find_clips
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.mark_text import GRID, parse_som, parse_tom, to_pixels
 from tests.finetune.annotation.films import SIDE_PX, film, write_clips, write_episodes
-from tests.finetune.annotation.jobs import job
+from tests.finetune.annotation.jobs import PARAMETERS, job
 from tests.finetune.networks import magma_tiny
 
 PROGRAM = Path(__file__).parent / "killed_annotation.py"
@@ -128,9 +129,26 @@ def test_a_torn_line_is_worked_on_again(annotated: Path, episodes: Path, tmp_pat
 def test_another_seed_draws_other_marks(annotated: Path, episodes: Path, tmp_path: Path) -> None:
     """And a folder that was begun with one seed is refused with another."""
     annotate(find_clips(episodes), job(tmp_path, seed=6), source="episodes")
-    assert records_of(annotated) != records_of(tmp_path)
+    answers = [
+        [record["conversations"][3]["value"] for record in records_of(folder)] for folder in (annotated, tmp_path)
+    ]
+    assert answers[0] != answers[1]
     with pytest.raises(AnnotationError, match="begun with other settings: seed 6, now 5"):
         annotate(find_clips(episodes), job(tmp_path), source="episodes")
+
+
+def test_turns_may_stand_apart_and_begin_with_earlier_pictures(episodes: Path, tmp_path: Path) -> None:
+    """Two records of each window; the first shows up to two pictures from before the marked one, in their order."""
+    parameters = replace(PARAMETERS, num_history=2, start_share=0.9)
+    annotate(find_clips(episodes)[:2], job(tmp_path, parameters=parameters, turns="apart"), source="episodes")
+    records = records_of(tmp_path)
+    assert ["_turn_0", "_turn_1"] * 4 == [record["id"][-7:] for record in records]
+    counts = [len(record["image"]) for record in records]
+    assert [1] * 4 == counts[1::2]
+    assert 3 in counts[::2]
+    for record in records:
+        assert len(record["image"]) == record["conversations"][0]["value"].count("<image>\n")
+        assert record["image"] == sorted(record["image"])
 
 
 def test_curated_clips_are_annotated_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
