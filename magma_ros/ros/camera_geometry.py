@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +14,8 @@ from magma_ros.calibration import CameraInTf, FixedCamera, NotCalibrated
 from magma_ros.camera_model import CameraModel
 from magma_ros.errors import InvalidInputError, MagmaRosError, TransformError
 from magma_ros.ros.camera_info import camera_model
+from magma_ros.ros.camera_topics import info_topics
 from magma_ros.ros.conversions import pose_from_message, seconds
-from magma_ros.ros.interface import CAMERA_INFO
 from magma_ros.ros.measured_state import tf_topic
 from magma_ros.ros.polling import PolledSubscription
 from magma_ros.transforms import TransformTree
@@ -29,6 +28,7 @@ class CameraGeometry:
     def __init__(self, arm: Arm, camera: CameraTopic) -> None:
         """Nothing has come yet."""
         self._base, self._camera = arm.frames.base, camera
+        self._info = info_topics(arm).get(camera.name)
         self._model: CameraModel | MagmaRosError = TransformError(f"camera {camera.name!r}: no CameraInfo came yet")
         self._frame = self._refused = ""
         self._tree = TransformTree()
@@ -40,11 +40,10 @@ class CameraGeometry:
         Raises:
             ArmConfigError: it is in tf, and tf2_msgs is not installed.
         """
-        calibration = self._camera.calibration
-        if isinstance(calibration, NotCalibrated):
+        if self._info is None:
             return
-        topics: list[tuple[Any, Any]] = [(replace(CAMERA_INFO, name=calibration.info), self.keep_info)]
-        if isinstance(calibration, CameraInTf):
+        topics: list[tuple[Any, Any]] = [(self._info, self.keep_info)]
+        if isinstance(self._camera.calibration, CameraInTf):
             topics += [
                 (tf_topic(name, latched=static), partial(self.keep_transforms, static=static))
                 for name, static in (("/tf", False), ("/tf_static", True))

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sensor_msgs.msg import CompressedImage
 
 from magma_ros.arm import Arm
+from magma_ros.calibration import NotCalibrated
 from magma_ros.errors import ArmConfigError, RecordingError
-from magma_ros.ros.interface import CAMERA, Topic
+from magma_ros.ros.interface import CAMERA, CAMERA_INFO, Topic
 
 TRANSPORTS = ("raw", "compressed")
 
@@ -34,6 +35,16 @@ def camera_topics(arm: Arm, *, camera_topic: str, image_transport: str) -> dict[
     if image_transport == "raw":
         return topics
     return {n: replace(t, name=f"{t.name}/compressed", message=CompressedImage) for n, t in topics.items()}
+
+
+def info_topics(arm: Arm) -> dict[str, Topic]:
+    """The topic of the CameraInfo of every camera that is calibrated, by the camera's name."""
+    calibrations = {camera.name: camera.calibration for camera in arm.topics.cameras}
+    return {
+        name: replace(CAMERA_INFO, name=calibration.info)
+        for name, calibration in calibrations.items()
+        if not isinstance(calibration, NotCalibrated)
+    }
 
 
 def recorded_cameras(

@@ -19,7 +19,7 @@ from magma_ros.arm import Arm, GripperTopic
 from magma_ros.errors import ArmConfigError, RecordingError
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import interface
-from magma_ros.ros.camera_topics import camera_topics
+from magma_ros.ros.camera_topics import camera_topics, info_topics
 from magma_ros.ros.interface import Qos, Topic
 from magma_ros.ros.measured_state import MeasuredState, tf_topic
 
@@ -37,6 +37,7 @@ _OURS = (
     interface.MOTION_STATUS,
     interface.SETPOINT,
     interface.EMERGENCY_STOP,
+    interface.PREDICTED_TRACES,
     interface.DIAGNOSTICS,
 )
 _COMMANDS = {
@@ -61,7 +62,8 @@ def recorded_topics(arm: Arm, *, camera_topic: str, image_transport: str) -> lis
     cameras = camera_topics(arm, camera_topic=camera_topic, image_transport=image_transport).values()
     measured = [*(topic for topic, _ in MeasuredState(arm).inputs())]
     topics = [replace(topic, requested=Qos(reliable=False, depth=_CAMERA_DEPTH)) for topic in cameras]
-    topics += [_deep(topic, reliable=topic.requested.reliable) for topic in (*measured, *_OURS)]
+    infos = info_topics(arm).values()
+    topics += [_deep(topic, reliable=topic.requested.reliable) for topic in (*measured, *infos, *_OURS)]
     topics += [_deep(topic, reliable=True) for topic in _commands(arm)]
     return list({topic.name: topic for topic in topics}.values())
 

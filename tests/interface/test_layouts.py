@@ -14,7 +14,7 @@ RVIZ = yaml.safe_load((CONFIG / "rviz/magma_ros.rviz").read_text())
 FOXGLOVE = json.loads((CONFIG / "foxglove/magma_ros.json").read_text())
 TOPICS = {row.name.lstrip("/"): row for row in vars(interface).values() if isinstance(row, interface.Topic)}
 SERVICES = {row.name for row in vars(interface).values() if isinstance(row, interface.Service)}
-SHOWN = {"camera/image_raw", "annotated/image_raw", "planned_motion", "setpoint"}
+SHOWN = {"camera/image_raw", "annotated/image_raw", "planned_motion", "trace_markers", "setpoint"}
 RVIZ_MESSAGES = {"MarkerArray": "MarkerArray", "Pose": "PoseStamped", "Image": "Image"}
 DISPLAYS = [display for display in RVIZ["Visualization Manager"]["Displays"] if "Topic" in display]
 

@@ -30,13 +30,15 @@ STACK = {
     "motion_status",
     "setpoint",
     "emergency_stop",
+    "predicted_traces",
     "/diagnostics",
 }
 
 
 def test_everything_of_the_simulated_arm_is_recorded():
-    """Camera, measured state, the stack's topics and the command, each once."""
-    assert STACK | {"camera/image_raw", "joint_states", "ee_pose", "ee_delta"} == set(names("sim"))
+    """Camera with its CameraInfo, measured state, the stack's topics and the command, each once."""
+    cameras = {"camera/image_raw", "camera/camera_info"}
+    assert STACK | cameras | {"joint_states", "ee_pose", "ee_delta"} == set(names("sim"))
 
 
 @pytest.mark.parametrize("arm", arms.available())
