@@ -29,7 +29,7 @@ def node(peer):
     peer.commands = peer.listen(interface.POLICY_ACTION)
     peer.predicted = peer.listen(interface.PREDICTED_TRACES)
     peer.asks = ActionClient(peer.node, Ask, interface.ASK.name)
-    peer.wait(peer.asks.server_is_ready, what="the action server")
+    peer.wait(peer.asks.server_is_ready, timeout_s=60, what="the action server")
     peer.spin(0.3)
     yield child
     peer.asks.destroy()
