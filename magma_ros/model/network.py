@@ -110,7 +110,7 @@ class MagmaNetwork(nn.Module):
         """
         num_head = len(batch.head)
         if not num_head:
-            return self(batch)
+            return cast("Tensor", self(batch))
         features = self.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None
         ids, positions = batch.ids[:, num_head:], batch.position_ids()
         num_padding_B1 = (batch.attention_mask == 0).sum(dim=1, keepdim=True)  # noqa: N806 - shape suffixes
