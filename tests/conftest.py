@@ -12,7 +12,7 @@ settings.load_profile("magma_ros")
 
 REAL_TIME = (
     *("tests/doctor/test_graph.py", "tests/e2e/test_faults.py", "tests/ros/", "tests/sim/test_demo.py"),
-    *("tests/sim/sweep/test_process_pool.py", "tests/sim/test_record_command.py"),
+    "tests/sim/sweep/test_process_pool.py",
 )
 """Tests of running graphs, and of workers that meet in time: nothing may run beside them."""
 

@@ -26,15 +26,23 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("user")
 
 
-def magma_ros(folder, *arguments):
-    """What a command printed; it ended well."""
+def magma_ros(folder, *arguments, status=0):
+    """What a command printed; it ended with `status`."""
     environment = {name: value for name, value in os.environ.items() if name != "ROS_DOMAIN_ID"}
     command = [sys.executable, "-m", "magma_ros.cli", *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=110, env=environment, cwd=folder
     )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done.stdout
+    assert status == done.returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_script_with_faults_is_refused_at_once(folder):
+    """Nothing is started for a script that cannot be played."""
+    (folder / "wrong.yaml").write_text("steps: [{for_s: 1, keys: x}]\n")
+    said = magma_ros(folder, "record", "wrong.yaml", "--output", "nothing", status=2)
+    assert "step 1: keys" in said
+    assert not (folder / "nothing").exists()
 
 
 def test_demonstrations_are_recorded_imported_and_checked(folder):
