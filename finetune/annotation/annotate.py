@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,70 +22,25 @@ import numpy as np
 from magma_ros.errors import AnnotationError, MagmaRosError
 from magma_ros.finetune.annotation.clips import AnyClip, in_windows
 from magma_ros.finetune.annotation.filmstrip import filmstrip
+from magma_ros.finetune.annotation.job import Job
 from magma_ros.finetune.annotation.page import to_page
 from magma_ros.finetune.annotation.records import Record, Said, apart, record_of
 from magma_ros.finetune.annotation.summary import summarize
 from magma_ros.finetune.line_log import going_on, read_lines
-from magma_ros.finetune.trace_parameters import TraceParameters
 from magma_ros.finetune.traces import MarkedFrame, mark_clip
-from magma_ros.finetune.trackers import TrackerChoice
 from magma_ros.finetune.tracks import VideoArray
 from magma_ros.in_order import open_workers
 from magma_ros.mark_text import mark_texts
 from magma_ros.marks import draw_marks
-from magma_ros.prompts import TraceWording
 from magma_ros.types import ImageArray
 from magma_ros.whole_files import replacing
 
-FORMAT = 1
 LOG_NAME, RECORDS_NAME, PAGE_NAME, SUMMARY_NAME = "clips.jsonl", "records.jsonl", "page.html", "summary.json"
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 """Without halved colours, which would smear small red marks."""
 
 Line = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """How clips are annotated; it goes to other processes, so it pickles.
-
-    Attributes:
-        output: Folder of everything that is written.
-        parameters: Of marks and traces.
-        tracker: What follows the points.
-        wording: Who does what the texts say.
-        window: Pictures that a trace goes through at most, at least 2.
-        step: From the beginning of a window to that of the next [pictures].
-        stride: Take one picture in so many.
-        with_speed: Questions about traces say how fast the marks go.
-        turns: Of a window `together` in one record, as Magma was trained; or `apart`, as a robot is asked.
-        seed: Of every draw.
-    """
-
-    output: Path
-    parameters: TraceParameters
-    tracker: TrackerChoice
-    wording: TraceWording
-    window: int = 16
-    step: int = 16
-    stride: int = 1
-    with_speed: bool = True
-    turns: Literal["together", "apart"] = "together"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.window < 2 or self.step < 1 or self.stride < 1 or self.seed < 0:
-            raise AnnotationError(
-                "expected a window of at least 2 pictures, step and stride of at least 1 and a seed of at least 0, got "
-                f"{self.window}, {self.step}, {self.stride} and {self.seed}"
-            )
-
-    def settings(self) -> dict[str, Any]:
-        """Everything that decides what is written, as plain values."""
-        plain = {**asdict(self), "tracker": self.tracker.describe()}
-        del plain["output"]
-        return {"format": FORMAT, **plain}
 
 
 class Annotator:
@@ -100,16 +55,16 @@ class Annotator:
         Raises:
             AnnotationError: the clip cannot be read, or its text cannot be used; names the clip.
         """
-        clip, is_shown = item
+        (clip, is_shown), cutting = item, self._job.cutting
         windows: list[Line] = []
         records: list[Record] = []
         try:
             text, pictures = clip.read()
-            taken = islice(pictures, 0, None, self._job.stride)
-            for start, frames in in_windows(taken, window=self._job.window, step=self._job.step):
+            taken = islice(pictures, 0, None, cutting.stride)
+            for start, frames in in_windows(taken, window=cutting.window, step=cutting.step):
                 window, record = self._annotate(clip, text, start, frames, is_shown=is_shown and not windows)
                 windows.append(window)
-                records += apart(record) if self._job.turns == "apart" else [record]
+                records += apart(record) if cutting.turns == "apart" else [record]
         except MagmaRosError as error:
             raise AnnotationError(f"{clip.name}: {error}") from error
         return {"clip": clip.name, "windows": windows, "records": records}
@@ -131,7 +86,7 @@ class Annotator:
             marks=mark_texts(marked.marks, width_px=width_px, height_px=height_px),
             traces=marked.traces,
             num_steps=marked.num_steps,
-            speed=marked.speed if job.with_speed else None,
+            speed=marked.speed if job.cutting.with_speed else None,
         )
         clean = [(f"pictures/{stem}_{index:03d}.jpg", frames[index]) for index in (*marked.history, marked.frame)]
         drawn = draw_marks(frames[marked.frame], marked.marks)
@@ -141,9 +96,9 @@ class Annotator:
         preview = f"previews/{stem}.jpg" if is_shown else None
         if preview is not None:
             _write_jpeg(job.output / preview, filmstrip(frames, marked))
-        first = job.stride * (start + marked.frame)
-        origin = {**dict(clip.origin), "picture": first}
-        name = f"{clip.name}_trace_{job.stride * start:09d}_{job.stride * (start + len(frames) - 1):09d}"
+        stride = job.cutting.stride
+        origin = {**dict(clip.origin), "picture": stride * (start + marked.frame)}
+        name = f"{clip.name}_trace_{stride * start:09d}_{stride * (start + len(frames) - 1):09d}"
         record = record_of(said, name=name, images=[file for file, _ in files], origin=origin)
         return _window(name, text, marked, preview), record
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json as json_module
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from magma_ros.episodes import holds_episodes
-from magma_ros.finetune.annotation.annotate import PAGE_NAME, RECORDS_NAME, Job, annotate
+from magma_ros.finetune.annotation.annotate import PAGE_NAME, RECORDS_NAME, annotate
 from magma_ros.finetune.annotation.clips import find_clips
+from magma_ros.finetune.annotation.job import Cutting, Job
 from magma_ros.finetune.plain_values import build, override, to_plain
 from magma_ros.finetune.progress import progress_bar
 from magma_ros.finetune.trace_parameters import DEMO, HUMAN_VIDEO, ROBOT, TraceParameters
@@ -23,36 +23,14 @@ EXIT_OK = 0
 _PRESETS = {"demo": DEMO, "human-video": HUMAN_VIDEO, "robot": ROBOT}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cutting:
-    """How film is cut, and what is said about it.
-
-    Attributes:
-        window: Pictures that a trace goes through at most.
-        step: From the beginning of a window to that of the next [pictures].
-        stride: Take one picture in so many.
-        wording: Who does what the texts say; by default robot for episodes, video (a person) for clips.
-        with_speed: Questions about traces say how fast the marks go.
-        turns: The two questions about a window together in one record, as Magma was trained; or each in a record of its
-            own, as a robot is asked.
-        cameras: Of episodes, which ones; all when none is named.
-    """
-
-    window: int = 16
-    step: int = 16
-    stride: int = 1
-    wording: TraceWording | None = None
-    with_speed: bool = True
-    turns: Literal["together", "apart"] = "together"
-    cameras: tuple[str, ...] = ()
-
-
 def annotate_film(  # noqa: PLR0913 - each is a flag
     source: tyro.conf.Positional[Path],
     *,
     output: Path,
-    cutting: Annotated[Cutting, tyro.conf.arg(name="")] = Cutting(),
+    cutting: Annotated[Cutting, tyro.conf.arg(name="")] = Cutting(),  # noqa: B008 - frozen
     tracking: Annotated[TrackerChoice, tyro.conf.arg(name="")] = TrackerChoice(),  # noqa: B008 - same
+    wording: TraceWording | None = None,
+    cameras: tuple[str, ...] = (),
     preset: Literal["demo", "human-video", "robot"] | None = None,
     assignments: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE")] = (),
     seed: int = 0,
@@ -66,8 +44,10 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
     Args:
         source: A dataset of episodes, or the output of `magma-ros data curate`.
         output: Folder of records.jsonl, the pictures, page.html and summary.json.
-        cutting: How film is cut, and what is said about it.
+        cutting: How film is cut, and how much is said about a window of it.
         tracking: What follows points.
+        wording: Who does what the texts say; by default robot for episodes, video (a person) for clips.
+        cameras: Of episodes, which ones; all when none is named.
         preset: Parameters of marks and traces; by default robot for episodes, human-video for clips.
         assignments: Values in place of the preset's, such as grid_size=20 skip_share=0.
         seed: Of every draw; the same one makes the same files.
@@ -80,17 +60,13 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
         0.
     """
     of_episodes = holds_episodes(source)
-    clips = find_clips(source, cameras=cutting.cameras)
+    clips = find_clips(source, cameras=cameras)
     job = Job(
         output=output,
         parameters=_parameters(preset or ("robot" if of_episodes else "human-video"), assignments),
         tracker=tracking,
-        wording=cutting.wording or ("robot" if of_episodes else "video"),
-        window=cutting.window,
-        step=cutting.step,
-        stride=cutting.stride,
-        with_speed=cutting.with_speed,
-        turns=cutting.turns,
+        wording=wording or ("robot" if of_episodes else "video"),
+        cutting=cutting,
         seed=seed,
     )
     with progress_bar(len(clips), of="clips") as tell:

@@ -105,7 +105,7 @@ def test_the_trainer_reads_the_records(annotated: Path) -> None:
 
 
 def test_a_killed_annotation_goes_on_with_the_same_files(annotated: Path, episodes: Path, tmp_path: Path) -> None:
-    """Killed while a picture is written, begun again in two processes: the files of an undisturbed one, to the byte."""
+    """Killed while a picture is written, gone on with in another process: the files of an undisturbed one, to the byte."""
     output = tmp_path / "killed"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(PROGRAM), str(episodes), str(output)]
@@ -113,7 +113,7 @@ def test_a_killed_annotation_goes_on_with_the_same_files(annotated: Path, episod
     assert -9 == ended.returncode, ended.stderr
     assert 1 == len((output / "clips.jsonl").read_text().splitlines())
     assert not (output / "records.jsonl").exists()
-    annotate(find_clips(episodes), job(output), source="episodes", workers=2)
+    annotate(find_clips(episodes), job(output), source="episodes")
     assert files_of(annotated) == files_of(output)
 
 
