@@ -18,6 +18,7 @@ from magma_ros.ros.inference_worker import Answer
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import build
 from magma_ros.ros.status import StatusReporter
+from magma_ros.ros.talk import Talk
 from magma_ros.types import ActionChunk, Stop, StopReason
 from tests.ros.arm_messages import joint_state, picture, pose_stamped, rest
 from tests.ros.test_policy_setup import contract
@@ -158,3 +159,34 @@ def test_nothing_is_inferred_while_a_person_has_the_arm(stage):
     assert job.epoch > 1
     early = Answer(replace(job, epoch=1), Stop(StopReason.NO_OBSERVATION, ""), None, 0.0)
     assert stage.acting._unwanted(early, stage.acting.instructions.current)
+
+
+def test_a_question_ends_when_another_policy_takes_over(stage):
+    """Whoever asked the policy that goes is told, and the one that comes is not asked."""
+    go = threading.Event()
+
+    def answer():
+        assert go.wait(timeout=10)
+        yield "too late"
+
+    talk = Talk(answer)
+    stage.acting.say(talk)
+    stage.acting.paused = "a swap was asked for"
+    leaving = stage.acting.exchange(stage.acting.start(stage.acting.setup))
+    assert talk.ended.is_set()
+    assert "another policy has taken over" == talk.fault
+    go.set()
+    assert leaving.worker.close()
+
+
+def test_words_have_time_only_while_nothing_is_acted_on_or_before_the_next_picture(stage):
+    """Idle there is all the time; acting, what is left until the next picture is due; none before the first."""
+    assert float("inf") == stage.acting._spare_s()
+    stage.acting.instructions.follow("lift")
+    assert stage.acting._spare_s() < 0
+    stage.see_and_answer()
+    assert 0.8 / RATE_HZ < stage.acting._spare_s() <= 1.0 / RATE_HZ
+    stage.at(100.0 + 1.0 / RATE_HZ)
+    assert stage.acting._spare_s() <= 0
+    stage.acting.wait_for_person(person_acts=True)
+    assert float("inf") == stage.acting._spare_s()
