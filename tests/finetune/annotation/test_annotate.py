@@ -105,7 +105,7 @@ def test_the_trainer_reads_the_records(annotated: Path) -> None:
 
 
 def test_a_killed_annotation_goes_on_with_the_same_files(annotated: Path, episodes: Path, tmp_path: Path) -> None:
-    """Killed while a picture is written, gone on with in another process: the files of an undisturbed one, to the byte."""
+    """Killed while a picture is written, gone on with by another process: the files of an undisturbed one."""
     output = tmp_path / "killed"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(PROGRAM), str(episodes), str(output)]
