@@ -29,6 +29,9 @@ Load = Callable[[], Policy]
 _END_S = 2.0
 """Longest wait for the process to end [s]."""
 
+_LOOK_S = 0.1
+"""Time between two looks whether a process that loads is still wanted [s]."""
+
 Told = TypeVar("Told")
 
 
@@ -57,12 +60,18 @@ class PolicyProcess:
     The process ends with this object, with `close` or when this process is gone, however it ended.
     """
 
-    def __init__(self, load: Load, *, name: str) -> None:
+    def __init__(self, load: Load, *, name: str, is_given_up: Callable[[], bool] = lambda: False) -> None:
         """Start the process and wait until it has loaded.
+
+        Args:
+            load: Runs there.
+            name: Of the policy, for errors.
+            is_given_up: Asked ten times a second; once it says so the process is ended.
 
         Raises:
             MagmaRosError: what `load` raised.
-            PolicyError: the process died, or `load` raised anything else, which is told with its traceback.
+            PolicyError: the process died, was given up, or `load` raised anything else, which is told with its
+                traceback.
         """
         context = get_context("spawn")  # a copy of this process would have its threads' locks, but not the threads
         self._name, self._joining = name, Lock()
@@ -72,7 +81,7 @@ class PolicyProcess:
         self._process.start()
         there.close()
         try:
-            self._about = self._hear(_About)
+            self._about = self._wait_for(_About, is_given_up=is_given_up)
         except BaseException:
             self.close()
             raise
@@ -132,6 +141,12 @@ class PolicyProcess:
             self._connection.send(question)
         except OSError:
             raise self._death() from None
+        return self._hear(kind)
+
+    def _wait_for(self, kind: type[Told], *, is_given_up: Callable[[], bool]) -> Told:
+        while not self._connection.poll(_LOOK_S):
+            if is_given_up():
+                raise PolicyError(f"{self._name}: nobody waits for it any more")
         return self._hear(kind)
 
     def _hear(self, _kind: type[Told]) -> Told:

@@ -186,6 +186,16 @@ def test_a_policy_that_cannot_be_loaded(load, error) -> None:
         PolicyProcess(load, name="broken")
 
 
+def test_a_policy_that_nobody_waits_for_any_more_is_not_loaded_to_its_end() -> None:
+    """Given up while it loads, its process ends within seconds, not with the minute that loading takes."""
+    given_up = threading.Event()
+    threading.Timer(0.5, given_up.set).start()
+    begun_s = time.monotonic()
+    with pytest.raises(PolicyError, match="nobody waits"):
+        PolicyProcess(partial(time.sleep, 60), name="unwanted", is_given_up=given_up.is_set)
+    assert time.monotonic() - begun_s < 10
+
+
 def test_a_process_that_dies_is_an_error_and_stays_one() -> None:
     """Every question after its death says with which exit code it ended."""
     policy = PolicyProcess(Obedient, name="mortal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from magma_ros.errors import MagmaRosError
 from magma_ros.ros.policy_setup import Setup
 
-Prepare = Callable[[str, Callable[[], object]], Setup]
-"""Loads the policy of a name, and calls what makes room for it just before it takes any."""
+Prepare = Callable[[str, Callable[[], object], Callable[[], bool]], Setup]
+"""Loads the policy of a name: calls what makes room for it just before it takes any, and may ask if it is given up."""
 
 
 class PolicyLoader:
@@ -21,10 +22,12 @@ class PolicyLoader:
         self._prepare, self._log_error = prepare, log_error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="policy loader")
         self._loading: Future[Setup] | None = None
+        self._given_up = threading.Event()
 
     def begin(self, name: str, *, make_room: Callable[[], object]) -> None:
         """Load the policy `name`; `make_room` runs on the thread."""
-        self._loading = self._thread.submit(self._prepare, name, make_room)
+        self._given_up = threading.Event()
+        self._loading = self._thread.submit(self._prepare, name, make_room, self._given_up.is_set)
 
     def result(self) -> Setup | str | None:
         """The policy, once; why there is none; or None while it is loading."""
@@ -40,7 +43,8 @@ class PolicyLoader:
         return f"loading failed: {type(error).__name__}: {error}"
 
     def abandon(self) -> None:
-        """Nobody wants what is loading any more: it is closed as soon as it is there."""
+        """Nobody wants what is loading any more: loading ends if it can, else what it brings is closed."""
+        self._given_up.set()
         if self._loading is not None:
             self._loading.add_done_callback(_close)
         self._loading = None

@@ -24,7 +24,7 @@ from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.goal import Ending, Outcome
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.parameters import declare, refuse_changes, values
-from magma_ros.ros.policy_setup import LoadPolicy, Setup, build, build_beside
+from magma_ros.ros.policy_setup import LoadPolicy, Setup, apart, build, build_beside
 from magma_ros.ros.policy_swap import PolicySwap
 from magma_ros.ros.polling import PolledSubscription
 from magma_ros.ros.spin import keep_quick, run
@@ -135,9 +135,10 @@ class PolicyNode(LifecycleNode):
 
     # Another policy in the place of the one that acts
 
-    def _prepare(self, checkpoint: str, make_room: Callable[[], object]) -> Setup:
+    def _prepare(self, checkpoint: str, make_room: Callable[[], object], is_given_up: Callable[[], bool]) -> Setup:
         parameters = {**self._configured, "checkpoint": checkpoint}
-        return build_beside(parameters, arm=self._arm, measured=self._measured, load=self._load, make_room=make_room)
+        load = apart(self._load, is_given_up=is_given_up)
+        return build_beside(parameters, arm=self._arm, measured=self._measured, load=load, make_room=make_room)
 
     def _on_swap(self, setup: Setup, why: str) -> None:
         self._contracts.publish(conversions.contract_message(setup.contract))

@@ -116,9 +116,7 @@ def build_beside(
     load: LoadPolicy,
     make_room: Callable[[], object],
 ) -> Setup:
-    """As `build`, beside a policy that acts on meanwhile: a checkpoint gets a process of its own.
-
-    `make_room` is called once it was found.
+    """As `build`, beside a policy that acts on meanwhile; `make_room` is called once the checkpoint was found.
 
     Raises:
         CheckpointError: the memory that is left is not enough for two, or there is no such checkpoint.
@@ -127,15 +125,25 @@ def build_beside(
     name = str(parameters["checkpoint"])
     if is_address(name):
         make_room()
-        return build(parameters, arm=arm, measured=measured, load=load)
-    find(name)
-    make_room()
-    require_room(name, load_options(parameters))
-    return build(parameters, arm=arm, measured=measured, load=partial(_in_its_own_process, load))
+    else:
+        find(name)
+        make_room()
+        require_room(name, load_options(parameters))
+    return build(parameters, arm=arm, measured=measured, load=load)
 
 
-def _in_its_own_process(load: LoadPolicy, name: str, options: LoadOptions, deadline_s: float) -> Policy:
-    return PolicyProcess(partial(load, name, options, deadline_s), name=name)
+def apart(load: LoadPolicy, *, is_given_up: Callable[[], bool]) -> LoadPolicy:
+    """`load` for a policy beside another: a checkpoint is loaded and asked in a process of its own.
+
+    A server's policy is in another process anyway. `is_given_up` ends the loading, within a tenth of a second.
+    """
+
+    def load_apart(name: str, options: LoadOptions, deadline_s: float) -> Policy:
+        if is_address(name):
+            return load(name, options, deadline_s)
+        return PolicyProcess(partial(load, name, options, deadline_s), name=name, is_given_up=is_given_up)
+
+    return load_apart
 
 
 def _warm_up_words(policy: Policy, black: ImageArray) -> None:

@@ -23,8 +23,9 @@ class Loads:
         self.outcome, self.go, self.asked, self.errors = outcome, threading.Event(), [], []
         self.loader = PolicyLoader(self, log_error=self.errors.append)
 
-    def __call__(self, name, make_room):
+    def __call__(self, name, make_room, is_given_up):
         make_room()
+        self.is_given_up = is_given_up
         self.asked.append(name)
         assert self.go.wait(timeout=10)
         if isinstance(self.outcome, Exception):
@@ -64,9 +65,10 @@ def test_a_policy_that_cannot_be_loaded_is_a_sentence(error, said, num_logged):
 
 
 def test_a_policy_that_nobody_wants_any_more_is_closed():
-    """One that is abandoned while it loads is closed when it is there, and is nobody's result."""
+    """One that is abandoned while it loads hears of it; it is closed when it is there, and is nobody's result."""
     loads = Loads(Loaded())
     loads.loader.begin("next", make_room=lambda: None)
     loads.loader.abandon()
     assert loads.result() is None
+    assert loads.is_given_up()
     assert loads.outcome.closed.wait(timeout=10)
