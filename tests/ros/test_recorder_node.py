@@ -167,7 +167,11 @@ def test_a_killed_recorder_leaves_its_closed_chunks_and_its_notes(peer):
     """After kill -9 every closed chunk is read, the notes are beside them, and its number is taken."""
     folder = peer.folder / "killed"
     child = peer.start("killed", *RECORDER, output=str(folder), episodes=True)
-    bag = Path(start_episode(peer).bag)
+    bag = folder / "episode_000000"
+    request = StartEpisode.Request(instruction="put carrot on plate", operator_name="ada")
+    client = peer.node.create_client(StartEpisode, interface.START_EPISODE.name)
+    peer.find(client, "start_episode")
+    client.call_async(request)  # the files say what came of it: Fast DDS drops answers to a client that is new to it
     publish_until(peer, lambda: file_size(bag) > 4 * 2**20, what="some chunks on the disk")
     child.process.kill()
     child.process.wait()

@@ -76,7 +76,8 @@ def test_they_train_an_adapter_that_is_judged_and_promoted(folder):
         folder, "eval", *task, "--policy", "run/checkpoint", "--trials", "1", "--workers", "1", "--output", "sweep"
     )
     rungs = ("train_serve", "gate")
-    magma_ros(folder, "ladder", "run/checkpoint", "--data", "demos", "--only", *rungs)
+    said = magma_ros(folder, "ladder", "run/checkpoint", "--data", "demos", "--only", *rungs, status=1)
+    assert "missing: overfit, open_loop, simulator" in said
     magma_ros(folder, "promote", "run/checkpoint", "--to", "robot", "--waive", "overfit", "open_loop", "simulator")
     promoted = (folder / "robot" / "current").resolve()
     assert (folder / "run" / "checkpoint" / "model.safetensors").read_bytes() == (

@@ -45,6 +45,8 @@ def test_a_network_answers_all_workers_together():
     """Its runs add up, are about half as many as the environments' steps, and change no outcome."""
     policy = toys.MiddlePolicy(work=200_000)
     with closing(ProcessPool(toys.setup(make_policy=None), policy, workers=2)) as pool:
+        list(pool.run(TRIALS[:2]))  # one for each worker: both are up after it
+        policy.batch_sizes.clear()
         done = list(pool.run(TRIALS))
     with closing(InProcessPool(toys.setup(make_policy=None), toys.MiddlePolicy())) as pool:
         assert toys.outcomes(pool.run(TRIALS)) == toys.outcomes(done)
