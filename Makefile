@@ -6,6 +6,8 @@ need_python = $(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed and there is
 # A sourced ROS installation must not mix with .venv's; the environment's own guard must not leak into a new one.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport RMW_IMPLEMENTATION ROS_LOCALHOST_ONLY ROS_STATIC_PEERS ROS_DISCOVERY_SERVER
+# Without compiled modules each process that imports torch starts 13 s later; container images like to forbid them.
+unexport PYTHONDONTWRITEBYTECODE
 export AMENT_PREFIX_PATH := $(CURDIR)/.venv
 # ROS 2 stays on this machine, in a domain of its own for each run.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
