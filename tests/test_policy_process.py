@@ -15,25 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.errors import CheckpointError, InvalidInputError, PolicyError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import fingerprint_of, open_policy
 from magma_ros.policy_process import PolicyProcess
 from magma_ros.talking import Question, predicts_traces, talk, talks
 from magma_ros.types import ActionChunk, Observation
-
-CONTRACT = ActionContract(
-    embodiment="bridge_widowx",
-    frame="base_link",
-    rotation_form="rpy",
-    gripper_polarity="open_is_one",
-    reference="target",
-    control_rate_hz=5.0,
-    max_translation_m=0.05,
-    max_rotation_rad=0.5,
-    cameras=(CameraSpec("image", 128, 128),),
-)
+from tests.examples import CONTRACT
 
 
 class Obedient:
@@ -230,7 +218,7 @@ def test_close_ends_it_in_the_middle_of_a_question() -> None:
 PARENT = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from test_policy_process import Obedient, answer
+from tests.test_policy_process import Obedient, answer
 from magma_ros.policy_process import PolicyProcess
 if __name__ == "__main__":
     policy = PolicyProcess(Obedient, name="orphan")
@@ -243,7 +231,7 @@ def test_it_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     """Nobody is left behind after kill -9."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    arguments = [sys.executable, str(script), str(Path(__file__).parent)]
+    arguments = [sys.executable, str(script), str(Path(__file__).parents[1])]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())

@@ -16,7 +16,7 @@ from magma_ros.ros import interface
 from magma_ros.ros.bag_reader import BagReader
 from magma_ros.srv import SwapPolicy
 
-SCRIPT = "steps:\n- {press: [start]}\n- {for_s: 0.4}\n- {for_s: 1.0, keys: w}\n- {press: [success]}\n"
+SCRIPT = "steps:\n- {press: [start]}\n- {for_s: 0.4}\n- {for_s: 1.0, keys: %s}\n- {press: [success]}\n"
 SHORT = ("steps=4", "batch_size=8", "held_out_share=0.5", "evaluate_every=0", "save_every=4", "trackers=[]")
 
 
@@ -47,10 +47,10 @@ def test_a_script_with_faults_is_refused_at_once(folder):
 
 def test_demonstrations_are_recorded_imported_and_checked(folder):
     """Two commands make a dataset of what a person did, with who did what and how it ended; a third one doubts it."""
-    script = folder / "script.yaml"
-    script.write_text(SCRIPT)
-    said = magma_ros(folder, "record", script, "--output", "bags", "--operator", "12", "--seeds", "3", "4")
-    assert ["3", "4"] == re.findall(r"seed (\d): recorded", said)
+    for seed, keys in (("3", "w"), ("4", "wa")):  # the same motion twice would be called a duplicate
+        (folder / "script.yaml").write_text(SCRIPT % keys)
+        said = magma_ros(folder, "record", "script.yaml", "--output", "bags", "--operator", "12", "--seeds", seed)
+        assert [seed] == re.findall(r"seed (\d): recorded", said)
     bags = sorted((folder / "bags").iterdir())
     notes = EpisodeNotes.from_dict(BagReader(bags[0]).notes)
     assert ("put carrot on plate", "12", "success") == (notes.instruction, notes.operator, notes.outcome)
