@@ -14,7 +14,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 domain = ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 ))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean setup libero
+.PHONY: help demo test check bench format clean setup libero extras
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,8 +22,7 @@ help: ## show this list
 demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
 	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
 
-test: ## every test, with the packages of libero and ray; ARGS="-k name" picks some
-	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray
+test: extras ## every test, with the packages of libero and ray; ARGS="-k name" picks some
 	@$(domain) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: setup ## format, lint, types, import layers
@@ -43,6 +42,9 @@ format: setup ## rewrite the code in the house format
 
 setup: ## make .venv ready (the others do this first)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py
+
+extras:
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray
 
 libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this, too)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero
