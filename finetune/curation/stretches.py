@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
+from magma_ros.episodes import video
 from magma_ros.errors import CurationError
 from magma_ros.types import ImageArray
 
@@ -52,7 +53,7 @@ class Stretch:
                         continue
                     if frame.time >= self.end_s:
                         return
-                    yield _even(frame.to_ndarray(format="rgb24"))
+                    yield _even(video.pixels(frame))
         except (av.FFmpegError, OSError) as error:
             raise CurationError(f"{self.path}: cannot be decoded: {error}") from error
 

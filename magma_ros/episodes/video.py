@@ -21,8 +21,9 @@ from magma_ros.types import ImageArray
 
 MAX_DECODED_BYTES = 4 * 2**30
 """Largest episode of one camera that is decoded [bytes]."""
-_OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "fast", "threads": "1"}
-"""A key frame in two, so that single frames are quickly found; one thread, so that the bytes are the same anywhere."""
+_OPTIONS = {"crf": "18", "g": "2", "bf": "0", "preset": "fast", "threads": "1", "mbtree": "0"}
+"""A key frame in two, so that single frames are quickly found. For the same bytes every time: one thread, and not
+x264's macroblock tree, which decided otherwise in one of 200 encodings of the same pictures."""
 _BT601, _LIMITED_RANGE = 6, 1  # AVCOL_SPC_SMPTE170M, AVCOL_RANGE_MPEG: what decoders take an untagged stream for, too
 _CAREFUL = 0x4 | 0x2000 | 0x4000 | 0x40000
 """SWS_BICUBIC, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND: swscale's quick way darkens by a level."""
@@ -67,7 +68,7 @@ def decode(path: Path, *, start_s: float, num_pictures: int, rate_hz: float) -> 
     for num_decoded, frame in enumerate(_frames(path, start_s, num_pictures, rate_hz), start=1):
         if frame.is_corrupt:
             raise EpisodeError(f"{path}: the picture at {frame.time} s is damaged")
-        picture = frame.reformat(format="rgb24", interpolation=_CAREFUL, threads=1).to_ndarray()
+        picture = pixels(frame)
         if pictures is None:
             if num_pictures * picture.nbytes > MAX_DECODED_BYTES:
                 raise EpisodeError(f"{path}: expected at most {MAX_DECODED_BYTES} bytes of pictures in an episode")
@@ -78,6 +79,11 @@ def decode(path: Path, *, start_s: float, num_pictures: int, rate_hz: float) -> 
     if pictures is None or num_decoded < num_pictures:
         raise EpisodeError(f"{path}: expected {num_pictures} pictures from {start_s} s on, got {num_decoded}")
     return pictures
+
+
+def pixels(frame: Any) -> ImageArray:
+    """A decoded frame, (height, width, 3) RGB."""
+    return np.asarray(frame.reformat(format="rgb24", interpolation=_CAREFUL, threads=1).to_ndarray())
 
 
 def can_follow(path: Path, clip: bytes) -> bool:
