@@ -14,7 +14,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 domain = ROS_DOMAIN_ID=$$(( $$$$ % 100 + 1 ))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean setup libero extras
+.PHONY: help demo test check bench docs format clean setup libero extras
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,7 +22,7 @@ help: ## show this list
 demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
 	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
 
-test: extras ## every test, with the packages of libero and ray; ARGS="-k name" picks some
+test: extras ## every test, with the packages of libero, ray and docs; ARGS="-k name" picks some
 	@$(domain) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: setup ## format, lint, types, import layers
@@ -36,6 +36,10 @@ BENCHMARKS ?= bridge_env inference drafts wire
 bench: setup ## measure, on an idle machine; BENCHMARKS=inference ARGS="--steps 100" picks one
 	@for name in $(BENCHMARKS); do echo "# $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS) || exit; done
 
+docs: ## the site of README and docs, into build/site
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "wrote build/site/index.html"
+
 format: setup ## rewrite the code in the house format
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -44,7 +48,7 @@ setup: ## make .venv ready (the others do this first)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py
 
 extras:
-	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray
+	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray --extra docs
 
 libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this, too)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero
