@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,17 @@ def read(path: Path) -> Page:
     return Page(path, tuple(blocks), tuple(prose))
 
 
+def with_links(text: str, change: Callable[[str], str]) -> str:
+    """The text of a page with every link's target changed; blocks and code within sentences stay as they are."""
+    lines, fence = [], ""
+    for line in text.splitlines():
+        opening = FENCE.match(line)
+        if opening is not None and fence in ("", opening["fence"]):
+            fence = "" if fence else opening["fence"]
+        lines.append(line if fence or opening is not None else _with_links_in_line(line, change))
+    return "\n".join(lines) + "\n"
+
+
 def commands(text: str) -> Iterator[list[str]]:
     """The words of each command of a shell text: comments, redirections and settings of variables left out."""
     for line in text.replace("\\\n", " ").splitlines():
@@ -129,6 +140,14 @@ def _block(path: Path, line: int, info: str, held: list[str]) -> Block:
     title = TITLE.search(info)
     language = info.split(maxsplit=1)[0] if info.split() else ""
     return Block(path, line, language, title["title"] if title else "", "\n".join(held))
+
+
+def _with_links_in_line(line: str, change: Callable[[str], str]) -> str:
+    changed, end = "", 0
+    for found in LINK.finditer(INLINE.sub(_without_brackets, line)):
+        changed += line[end : found.start("target")] + change(found["target"])
+        end = found.end("target")
+    return changed + line[end:]
 
 
 def _without_brackets(code: re.Match[str]) -> str:

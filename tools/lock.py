@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 # A package is pinned in the first file whose closure has it.
-ROOMS = ("core", "model", "sim", "ros", "ik", "finetune", "dev", "libero", "ray")
+ROOMS = ("core", "model", "sim", "ros", "ik", "finetune", "dev", "libero", "ray", "docs")
 ALONE = ("no_deps", "libero_no_deps")  # packages pinned without what they ask for; bootstrap.py installs them so
 HEADER = "# Written by tools/lock.py from {room}.in; do not edit.\n"
 

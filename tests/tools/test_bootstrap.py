@@ -51,7 +51,7 @@ def test_every_requirement_is_pinned() -> None:
     """Each line of each lock file names one exact version."""
     files = [path for extra in ("", *EXTRAS) for path in lock_files(ROOT, extra=extra)]
     lines = [line for path in files for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    assert 11 == len(files)
+    assert 12 == len(files)
     assert [] == [line for line in lines if "==" not in line or line.count("==") != 1]
     assert len(lines) == len({line.split("==")[0] for line in lines})
 
@@ -71,9 +71,10 @@ def test_packages_that_disagree_with_the_rest_are_installed_last_and_alone() -> 
 def test_extras_are_no_part_of_the_ordinary_set_up() -> None:
     """Their lock files decide nothing about the packages that `make demo` and `make check` install."""
     assert ["libero.txt", "libero_no_deps.txt"] == [path.name for path in lock_files(ROOT, extra="libero")]
-    assert ["ray.txt"] == [path.name for path in lock_files(ROOT, extra="ray")]
+    for extra in ("ray", "docs"):
+        assert [f"{extra}.txt"] == [path.name for path in lock_files(ROOT, extra=extra)]
     ordinary = {path.name for path in package_sources(ROOT)}
-    assert not {"libero.txt", "libero_no_deps.txt", "ray.txt"} & ordinary
+    assert not {"libero.txt", "libero_no_deps.txt", "ray.txt", "docs.txt"} & ordinary
     assert {"sim.txt", "finetune.txt"} < ordinary
 
 
