@@ -20,7 +20,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: setup ## camera topic in, simulated arm moves: three trials with the shipped checkpoint
-	@$(domain) $(BIN)/python -m magma_ros.sim.demo $(ARGS)
+	@$(domain) $(BIN)/magma-ros demo $(ARGS)
 
 test: extras ## every test, with the packages of libero, ray and docs; ARGS="-k name" picks some
 	@$(domain) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -32,9 +32,8 @@ check: setup ## format, lint, types, import layers
 	$(BIN)/mypy tools benchmarks setup.py
 	cd build/python && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-logo
 
-BENCHMARKS ?= bridge_env inference drafts wire
-bench: setup ## measure, on an idle machine; BENCHMARKS=inference ARGS="--steps 100" picks one
-	@for name in $(BENCHMARKS); do echo "# $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS) || exit; done
+bench: setup ## measure, on an idle machine; ARGS=inference picks one, ARGS=--list shows what there is
+	@$(BIN)/magma-ros bench $(ARGS)
 
 docs: ## the site of README and docs, into build/site
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra docs

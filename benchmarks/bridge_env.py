@@ -1,6 +1,6 @@
 """Control steps per second of the Bridge environment, with and without rendering; prints one line each.
 
-Run on an idle machine: `make bench ARGS="--steps 500"`.
+Run on an idle machine: `python benchmarks/bridge_env.py --steps 500`.
 """
 
 import argparse

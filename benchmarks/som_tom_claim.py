@@ -70,7 +70,7 @@ class Study:
         ):
             if (folder / REPORT_NAME).is_file():
                 continue  # a finished dataset would get a new report, and so be other data
-            seeds = ["--episodes", str(count), "--first-seed", str(first_seed)]
+            seeds = ["--episodes", str(count), "--seed", str(first_seed)]
             run("collect", "--output", folder, "--suite", "bridge", *seeds, "--workers", options.workers)
         windows = ["--step", str(options.window_step), "--set", *options.trace_parameters]
         run("annotate", self._video, "--output", self._annotated, "--workers", options.workers, *windows)

@@ -183,7 +183,7 @@ def train(options: argparse.Namespace) -> Path:
     folder: Path = options.output
     records = write_records(folder / "scenes", options.scenes)
     demos = folder / "demos"
-    _run("collect", "--output", demos, "--suite", "bridge", "--episodes", options.demos, "--first-seed", 5_000_000)
+    _run("collect", "--output", demos, "--suite", "bridge", "--episodes", options.demos, "--seed", 5_000_000)
     recipe = Recipe(
         data=(
             DataItem(conversations=records, weight=0.9),

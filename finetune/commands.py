@@ -9,11 +9,10 @@ from typing import Annotated
 
 import tyro
 
+from magma_ros import exit_codes
 from magma_ros.finetune.planning import plan_recipe
 from magma_ros.finetune.recipe import read_recipe
 
-EXIT_OK = 0
-EXIT_TOO_LARGE = 1
 _GB = 1e9
 
 
@@ -49,7 +48,7 @@ def finetune_policy(
         found, assumed = plan_recipe(chosen, num_devices=count, device=name, device_bytes=memory)
         print("\n".join([found.table(), *(f"assumed: {line}" for line in assumed)]), flush=True)
         if plan:
-            return EXIT_OK if found.fits else EXIT_TOO_LARGE
+            return exit_codes.OK if found.fits else exit_codes.FAILED
     from magma_ros.finetune.devices import leave  # noqa: PLC0415 - a plan joins no other process
     from magma_ros.finetune.train import finetune  # noqa: PLC0415 - same
 
@@ -59,4 +58,4 @@ def finetune_policy(
     finally:
         leave()
     print(f"checkpoint {folder}, steps {chosen.steps}, seed {chosen.seed}", flush=True)
-    return EXIT_OK
+    return exit_codes.OK

@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from magma_ros import exit_codes
 from magma_ros.checkpoint import describe_runtime
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder, model_card, promotion, rungs, sweep_rung
@@ -17,8 +18,6 @@ from magma_ros.finetune.rungs import NETWORK_RUNGS, LadderOptions
 from magma_ros.load_options import LoadOptions
 from magma_ros.sources import find
 
-EXIT_OK = 0
-EXIT_FAILED = 1
 _WIDTH = 118
 _SWAP_CALL = 'ros2 service call swap_policy magma_ros/srv/SwapPolicy "{{checkpoint: {}}}"'
 
@@ -58,12 +57,13 @@ def climb_ladder(
         climbed = ladder.with_rungs(climbed, [judged])
     wanted = tuple(name for name in only if name == "gate" or (name in NETWORK_RUNGS and data is not None))
     if wanted:
-        tried = rungs.try_network(folder, data or Path(), options, load, wanted=wanted)
+        with Console(stderr=True).status(f"trying {', '.join(wanted)}"):
+            tried = rungs.try_network(folder, data or Path(), options, load, wanted=wanted)
         climbed = ladder.with_rungs(climbed, tried)
     ladder.write(folder, climbed)
     model_card.write(folder)
     show(climbed, Console(width=_WIDTH, highlight=False, markup=False))
-    return EXIT_FAILED if climbed.missing else EXIT_OK
+    return exit_codes.FAILED if climbed.missing else exit_codes.OK
 
 
 def promote_checkpoint(
@@ -72,7 +72,7 @@ def promote_checkpoint(
     to: Path,
     rollback: bool = False,
     waive: tuple[RungName, ...] = (),
-) -> int:
+) -> None:
     """Make a checkpoint that passed its ladder the current one of a folder, or go back to the one before.
 
     Args:
@@ -80,16 +80,13 @@ def promote_checkpoint(
         to: Folder of promoted checkpoints; nodes load TO/current.
         rollback: Make the previous checkpoint current again.
         waive: Rungs that it may lack, such as simulator for an arm that is not simulated.
-
-    Returns:
-        0.
     """
     if rollback == (checkpoint is not None):
         raise PromotionError("expected a checkpoint or --rollback, got both or neither")
-    done = promotion.roll_back(to) if checkpoint is None else promotion.promote(checkpoint, to, waived=waive)
+    with Console(stderr=True).status("copying and comparing"):
+        done = promotion.roll_back(to) if checkpoint is None else promotion.promote(checkpoint, to, waived=waive)
     print(f"current {done.current}, previous {done.previous or 'none'}" + "".join(f", {r} waived" for r in done.waived))
     print(f"a running node takes it with: {_SWAP_CALL.format((to / promotion.CURRENT).absolute())}")
-    return EXIT_OK
 
 
 def show(climbed: Ladder, console: Console) -> None:

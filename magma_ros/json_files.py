@@ -1,8 +1,9 @@
-"""Reading a JSON file that holds one object, of a bounded size."""
+"""JSON files that hold one object: reading one of a bounded size, writing what `--json` asks for."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,17 @@ def read_object(path: Path, *, error: type[MagmaRosError] = CheckpointError) -> 
     if not isinstance(document, dict):
         raise error(f"{path}: expected a JSON object, got {type(document).__name__}")
     return document
+
+
+def write_object(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a command's answer for programs; the file's folder is made, and /dev/stdout will do.
+
+    Raises:
+        MagmaRosError: it cannot be written.
+    """
+    text = json.dumps(document, indent=2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as fault:
+        raise MagmaRosError(f"{path}: cannot be written: {fault}") from fault

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from magma_ros import exit_codes
 from magma_ros.errors import EnvError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
@@ -19,9 +20,6 @@ from magma_ros.sim.collect import FIRST_SEED, CollectConfig, collect
 from magma_ros.sim.suites import find_suite
 from magma_ros.sources import find
 
-EXIT_OK = 0
-EXIT_INCOMPLETE = 1
-
 
 def collect_demos(  # noqa: PLR0913 - each is a flag
     *,
@@ -29,7 +27,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     suite: str = "bridge",
     task: tuple[str, ...] = (),
     episodes: int = 300,
-    first_seed: int = FIRST_SEED,
+    seed: int = FIRST_SEED,
     workers: int = 2,
     policy: str = "expert",
     expert_share: float = 0.0,
@@ -42,7 +40,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
         suite: Set of tasks.
         task: Goals within the suite, one or more; all of them when none is named.
         episodes: Number of episodes that the dataset has of each task at the end, at least 1.
-        first_seed: Of the first initial state, at least 1000000: the seeds below are for evaluation.
+        seed: Of the first initial state, at least 1000000: the seeds below are for evaluation.
         workers: Processes.
         policy: Who acts: expert, or a checkpoint (its name or folder), whose mistakes the expert then corrects.
         expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
@@ -51,10 +49,10 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     Returns:
         0, or 1 when the expert failed so often at a task that it was left incomplete.
     """
-    if episodes < 1 or workers < 1 or first_seed < FIRST_SEED or not 0.0 <= expert_share <= 1.0:
+    if episodes < 1 or workers < 1 or seed < FIRST_SEED or not 0.0 <= expert_share <= 1.0:
         raise EnvError(
-            f"expected at least 1 episode and worker, a first seed of at least {FIRST_SEED} and an expert share of "
-            f"0 to 1, got {episodes}, {workers}, {first_seed} and {expert_share}"
+            f"expected at least 1 episode and worker, a seed of at least {FIRST_SEED} and an expert share of "
+            f"0 to 1, got {episodes}, {workers}, {seed} and {expert_share}"
         )
     protocol = find_suite(suite)
     actor = None if policy == "expert" else partial(open_policy, find(policy), options)
@@ -71,7 +69,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
             suite=protocol,
             tasks=task,
             num_episodes=episodes,
-            first_seed=first_seed,
+            first_seed=seed,
             config=CollectConfig(actor=actor, expert_share=expert_share),
             workers=workers,
             on_attempt=show,
@@ -80,12 +78,12 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
         print(describe(of_task))
     print(
         f"{report.num_new_frames} new frames, {60 * report.frames_per_s:.0f} a minute with {workers} workers, "
-        f"first_seed {first_seed}, dataset {output}",
+        f"seed {seed}, dataset {output}",
         flush=True,
     )
     asked = task or tuple(goal.name for goal in protocol.tasks)
     complete = {of_task.task for of_task in report.tasks if of_task.num_episodes >= episodes}
-    return EXIT_OK if complete.issuperset(asked) else EXIT_INCOMPLETE
+    return exit_codes.OK if complete.issuperset(asked) else exit_codes.FAILED
 
 
 def describe(report: TaskReport) -> str:

@@ -1,4 +1,4 @@
-"""The whole graph at work: a camera topic moves a simulated arm, three trials, a film and a contact sheet.
+"""What `magma-ros demo` does: the whole graph at work, some trials, a film and a contact sheet.
 
 Starts `arm_node`, `motion_node` and `policy_node` as processes of their own and speaks to them over DDS as any client
 would.
@@ -6,7 +6,6 @@ would.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -21,7 +20,8 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from magma_ros.errors import MagmaRosError
+from magma_ros import exit_codes
+from magma_ros.json_files import write_object
 from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
@@ -37,14 +37,13 @@ from magma_ros.sim.sweep.journal import SweepRecord
 from magma_ros.sim.sweep.results import conclude, to_document
 from magma_ros.sources import find
 
-EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 _START_S = 60.0
 _FILM_SPEED = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """Run trials of a checkpoint through the ROS graph.
+    """What is shown, and where it is kept.
 
     Attributes:
         trials: How many.
@@ -57,7 +56,7 @@ class DemoOptions:
 
     trials: int = 3
     seed: int = 24
-    checkpoint: Annotated[str, tyro.conf.arg(aliases=["--policy"])] = "magma-tiny"
+    checkpoint: str = "magma-tiny"
     real_time_factor: float = 1.0
     output: Path = Path("outputs")
     json: Path | None = None
@@ -169,8 +168,7 @@ def write_json(path: Path, trials: Sequence[Trial], options: DemoOptions) -> Non
         row["goal_outcome"] = trial.outcome.name.lower()
         row["inference_s"] = [round(step.inference_s, 4) for step in trial.steps]
     whole |= {"through": "ROS graph", "real_time_factor": options.real_time_factor}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    write_object(path, whole)
 
 
 def write_pictures(trials: Sequence[Trial], options: DemoOptions, console: Console) -> None:
@@ -187,8 +185,18 @@ def write_pictures(trials: Sequence[Trial], options: DemoOptions, console: Conso
     console.print(f"wrote {film} and {sheet}", highlight=False)
 
 
-def run(options: DemoOptions) -> int:
-    """The demo; returns the exit status: 0 when at least two thirds of the trials succeeded."""
+def show_graph(
+    *,
+    options: Annotated[DemoOptions, tyro.conf.arg(name="")] = DemoOptions(),
+) -> int:
+    """Run trials of a checkpoint through the ROS graph: a camera topic moves the simulated arm.
+
+    Args:
+        options: What is shown, and where it is kept.
+
+    Returns:
+        0, or 1 when less than two thirds of the trials succeeded.
+    """
     console, stop = Console(soft_wrap=True), StopFlag()
     os.environ.update(graph_environment())
     try:
@@ -202,23 +210,11 @@ def run(options: DemoOptions) -> int:
                 client.close()
     except InterruptedTrialError as error:
         console.print(str(error), highlight=False)
-        return EXIT_INTERRUPTED
-    except MagmaRosError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_REFUSED
+        return exit_codes.INTERRUPTED
     write_pictures(trials, options, console)
     if options.json is not None:
         write_json(options.json, trials, options)
     console.print(conclude(summarize(record_of(trials, options))), highlight=False)
     num_successes = sum(trial.success for trial in trials)
     console.print(f"demo: {num_successes}/{len(trials)} trials successful", highlight=False)
-    return 0 if 3 * num_successes >= 2 * len(trials) else EXIT_FAILED
-
-
-def main() -> int:
-    """The command line."""
-    return run(tyro.cli(DemoOptions, prog="python -m magma_ros.sim.demo", description=__doc__))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return exit_codes.OK if 3 * num_successes >= 2 * len(trials) else exit_codes.FAILED

@@ -13,12 +13,11 @@ from typing import Annotated
 
 import tyro
 
-from magma_ros import teleop_script
+from magma_ros import exit_codes, teleop_script
 from magma_ros.errors import EnvError
 from magma_ros.sim.processes import Child, graph_environment
 from magma_ros.sim.suites import BRIDGE
 
-EXIT_OK, EXIT_FAILED = 0, 1
 _POLL_S = 0.1
 
 
@@ -27,12 +26,13 @@ def record_episodes(
     *,
     output: Path,
     task: str = "carrot_on_plate",
-    seeds: tuple[int, ...] = (0,),
+    seed: int = 0,
+    episodes: int = 1,
     instruction: str = "",
     operator: str = "script",
     timeout_s: float = 300.0,
 ) -> int:
-    """Teleoperate the simulated arm by a script and record an episode for each seed, each in a bag of its own.
+    """Teleoperate the simulated arm by a script and record episodes, each in a bag of its own.
 
     The same nodes as with a person and a real arm: arm, motion node, recorder, teleoperation.
 
@@ -40,7 +40,8 @@ def record_episodes(
         script: YAML file of keys, twists and orders (docs/recording.md).
         output: Folder of the bags; episodes in it are kept, and numbered on.
         task: What lies on the table.
-        seeds: Initial states.
+        seed: Initial state of the first episode; the others follow.
+        episodes: How many, at least 1.
         instruction: What the episodes show; by default the task's.
         operator: Who moves the arm.
         timeout_s: Longest duration of one episode, with the start of its processes [s].
@@ -48,26 +49,28 @@ def record_episodes(
     Returns:
         0, or 1 when an episode was not recorded; the last lines of the processes say why.
     """
+    if episodes < 1 or seed < 0:
+        raise EnvError(f"expected at least 1 episode and a seed of at least 0, got {episodes} and {seed}")
     told = {"script": script, "instruction": instruction or BRIDGE.task(task).instruction, "operator": operator}
     teleop_script.load(script)
     os.environ.update(graph_environment())
     with tempfile.TemporaryDirectory(prefix="magma_ros_record_") as logs:
-        for seed in seeds:
+        for current in range(seed, seed + episodes):
             nodes: dict[str, dict[str, object]] = {
-                "magma_ros.sim.arm_node": {"task": task, "seed": seed},
+                "magma_ros.sim.arm_node": {"task": task, "seed": current},
                 "magma_ros.ros.motion_node": {"arm": "sim", "autostart": True},
                 "magma_ros.ros.recorder_node": {"arm": "sim", "output": output.absolute(), "episodes": True},
                 "magma_ros.ros.teleop_node": {"arm": "sim", "device": "script", **told},
             }
-            with _running(nodes, Path(logs) / str(seed)) as children:
+            with _running(nodes, Path(logs) / str(current)) as children:
                 *others, teleop = children
                 status = _wait(teleop, others, timeout_s=timeout_s)
             if status != 0:
-                print(f"seed {seed}: not recorded\n{teleop.last_lines()}", file=sys.stderr)
-                return EXIT_FAILED
-            print(f"seed {seed}: recorded", flush=True)
-    print(f"{len(seeds)} episodes: {output}")
-    return EXIT_OK
+                print(f"seed {current}: not recorded\n{teleop.last_lines()}", file=sys.stderr)
+                return exit_codes.FAILED
+            print(f"seed {current}: recorded", flush=True)
+    print(f"{episodes} episodes: {output}")
+    return exit_codes.OK
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from magma_ros.errors import CheckpointError, NormalizationError
-from magma_ros.json_files import MAX_BYTES, read_object
+from magma_ros.errors import CheckpointError, MagmaRosError, NormalizationError
+from magma_ros.json_files import MAX_BYTES, read_object, write_object
 
 
 def test_an_object_is_read(tmp_path: Path) -> None:
@@ -37,3 +37,12 @@ def test_the_caller_chooses_the_error(tmp_path: Path) -> None:
     """A file that is missing is refused in the words of whoever needed it."""
     with pytest.raises(NormalizationError, match=r"a\.json"):
         read_object(tmp_path / "a.json", error=NormalizationError)
+
+
+def test_what_is_written_is_read_again_and_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """The file's folder is made; where there can be none, the path is said in the project's own error."""
+    path = tmp_path / "new" / "a.json"
+    write_object(path, {"a": [1, 2.5, None]})
+    assert {"a": [1, 2.5, None]} == read_object(path)
+    with pytest.raises(MagmaRosError, match=r"a\.json/b\.json: cannot be written"):
+        write_object(path / "b.json", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,9 +15,8 @@ from magma_ros.finetune.plain_values import build, override, to_plain
 from magma_ros.finetune.progress import progress_bar
 from magma_ros.finetune.trace_parameters import DEMO, HUMAN_VIDEO, ROBOT, TraceParameters
 from magma_ros.finetune.trackers import TrackerChoice
+from magma_ros.json_files import write_object
 from magma_ros.prompts import TraceWording
-
-EXIT_OK = 0
 
 _PRESETS = {"demo": DEMO, "human-video": HUMAN_VIDEO, "robot": ROBOT}
 
@@ -38,7 +36,7 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
     workers: int = 2,
     ray_address: str | None = None,
     json: Path | None = None,
-) -> int:
+) -> None:
     """Write conversations about marks and where they go; goes on where it stopped, killed or not.
 
     Args:
@@ -54,10 +52,7 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
         previews: Clips of which the page has a filmstrip.
         workers: Processes, or with Ray clips that are worked on at a time, at least 1.
         ray_address: Of a Ray cluster: local, auto, or host:port; its nodes see the folders under the same paths.
-        json: Write the numbers here, too.
-
-    Returns:
-        0.
+        json: Write the numbers here, too, for programs.
     """
     of_episodes = holds_episodes(source)
     clips = find_clips(source, cameras=cameras)
@@ -80,15 +75,13 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
             on_clip=tell,
         )
     if json is not None:
-        json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_module.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_object(json, summary)
     for outcome, count in summary["outcomes"].items():
         print(f"{outcome.replace('_', ' ')}: {count} windows")
     print(
         f"{summary['clips']} clips, {summary['records']} records, {output / RECORDS_NAME}, {output / PAGE_NAME}",
         flush=True,
     )
-    return EXIT_OK
 
 
 def _parameters(preset: str, assignments: tuple[str, ...]) -> TraceParameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import logging
 from collections import Counter
 from pathlib import Path
@@ -15,6 +14,7 @@ from magma_ros.finetune.curation.curate import Job, curate
 from magma_ros.finetune.curation.segments import Rules, read_segments
 from magma_ros.finetune.line_log import read_lines
 from magma_ros.finetune.progress import progress_bar
+from magma_ros.json_files import write_object
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def curate_videos(
         clip: Folder of a CLIP, as transformers saves it, that clips which do not fit their text are dropped with.
         workers: Processes, or with Ray segments that are worked on at a time, at least 1.
         ray_address: Of a Ray cluster: local, auto, or host:port; its nodes see the folders under the same paths.
-        json: Write the numbers here, for programs.
+        json: Write the numbers here, too, for programs.
     """
     if clip is None:
         _LOG.warning("no --clip: whether a clip shows what its text says is not looked at; the manifest says so, too")
@@ -49,8 +49,7 @@ def curate_videos(
         manifest = curate(job, workers=workers, ray_address=ray_address, on_segment=tell)
     found = counts(manifest)
     if json is not None:
-        json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_module.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_object(json, found)
     for reason, count in found["dropped"].items():
         print(f"dropped: {count}, {reason}")
     print(f"{found['segments']} segments, {found['clips']} clips of {found['seconds']:.1f} s, {manifest}", flush=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from magma_ros import exit_codes
+from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import EpisodeError
+from magma_ros.finetune.progress import progress_bar
 from magma_ros.finetune.quality.findings import CODES, Finding
 from magma_ros.finetune.quality.page import to_page
 from magma_ros.finetune.quality.report import QualityReport, check_dataset
 from magma_ros.finetune.quality.thresholds import Thresholds
+from magma_ros.json_files import write_object
 
-EXIT_CLEAN, EXIT_ERRORS = 0, 1
 _SHOWN = 5
 """Findings of a code that are printed; all are in the files."""
 
@@ -31,20 +33,22 @@ def check_data(
 
     Args:
         folder: The dataset.
-        json: Write everything that was found here, for programs.
+        json: Write everything that was found here, too, for programs.
         html: Write a page with pictures and curves here, for people.
         thresholds: From where on something is a finding.
 
     Returns:
         0 without an error among the findings, 1 with one.
     """
-    report = check_dataset(folder, thresholds=thresholds)
+    with progress_bar(len(EpisodeDataset(folder))) as tell:
+        report = check_dataset(folder, thresholds=thresholds, on_episode=tell)
     print("\n".join(_lines(report)), flush=True)
     if json is not None:
-        _write(json, json_module.dumps(report.to_document(), indent=1, allow_nan=False) + "\n")
+        write_object(json, report.to_document())
+        print(f"wrote {json}", flush=True)
     if html is not None:
         _write(html, to_page(report))
-    return EXIT_ERRORS if report.count("error") else EXIT_CLEAN
+    return exit_codes.FAILED if report.count("error") else exit_codes.OK
 
 
 def _lines(report: QualityReport) -> Iterator[str]:

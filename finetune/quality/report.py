@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,15 @@ class QualityReport:
         }
 
 
-def check_dataset(folder: Path, *, thresholds: Thresholds | None = None) -> QualityReport:
+def check_dataset(
+    folder: Path, *, thresholds: Thresholds | None = None, on_episode: Callable[[int], None] | None = None
+) -> QualityReport:
     """Read every episode in `folder` once, one at a time, and check it; those that cannot be read are findings.
+
+    Args:
+        folder: The dataset.
+        thresholds: From where on something is a finding.
+        on_episode: Told after each episode how many were read.
 
     Raises:
         EpisodeError: the folder is no dataset, or has no episode.
@@ -105,6 +112,8 @@ def check_dataset(folder: Path, *, thresholds: Thresholds | None = None) -> Qual
             findings.append(read)
         else:
             tracks.append(read)
+        if on_episode is not None:
+            on_episode(index + 1)
     return QualityReport(
         folder=folder,
         contract=dataset.contract,

@@ -10,15 +10,15 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from magma_ros import exit_codes
 from magma_ros.arm import Arm
 from magma_ros.doctor import configuration, machine, report, ros_setup
 from magma_ros.doctor.finding import Finding, Verdict, fail
 from magma_ros.doctor.options import Listening
 from magma_ros.errors import ArmConfigError
+from magma_ros.json_files import write_object
 from magma_ros.load_options import LoadOptions
 
-EXIT_HEALTHY = 0
-EXIT_ILL = 1
 _WIDTH = 118
 _NEEDED_TO_LISTEN = ("ROS", "middleware", "messages")
 
@@ -30,7 +30,7 @@ def examine(
     options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
     listening: Annotated[Listening, tyro.conf.arg(name="")] = Listening(),  # noqa: B008 - frozen
     graph: bool = True,
-    json: bool = False,
+    json: Path | None = None,
 ) -> int:
     """Look at machine, ROS, arm, checkpoint and the running graph; say what is wrong and what to do about it.
 
@@ -40,7 +40,7 @@ def examine(
         options: How the checkpoint is brought up.
         listening: Where on the graph, and for how long.
         graph: Listen to the graph at all.
-        json: Print JSON.
+        json: Write the findings here, too, for programs.
 
     Returns:
         0, or 1 when something failed.
@@ -59,11 +59,10 @@ def examine(
             findings.append(configuration.contract_fits(loaded, contract))
         if graph and has_ros:
             findings += _graph_checks(loaded, listening, contract.control_rate_hz if contract else None)
-    if json:
-        print(report.as_json(findings))
-    else:
-        report.show(findings, Console(width=_WIDTH, highlight=False))
-    return EXIT_HEALTHY if report.is_healthy(findings) else EXIT_ILL
+    if json is not None:
+        write_object(json, report.to_document(findings))
+    report.show(findings, Console(width=_WIDTH, highlight=False))
+    return exit_codes.OK if report.is_healthy(findings) else exit_codes.FAILED
 
 
 def _machine_checks() -> Iterator[Finding]:

@@ -1,19 +1,19 @@
-"""`magma-ros inspect`: an inspection as tables for people, or as JSON."""
+"""`magma-ros inspect`: an inspection as tables for people, and as JSON for programs."""
 
 from __future__ import annotations
 
-import json as json_format
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from magma_ros import exit_codes
 from magma_ros.inspection.facts import Inspection, inspect
+from magma_ros.json_files import write_object
 from magma_ros.model.weights import MAX_FAULTS_SHOWN
 
-EXIT_HEALTHY = 0
-EXIT_FAULTY = 1
 _WIDTH = 118
 
 
@@ -22,7 +22,7 @@ def inspect_checkpoint(
     *,
     embodiment: str | None = None,
     verify: bool = False,
-    json: bool = False,
+    json: Path | None = None,
 ) -> int:
     """Show what a checkpoint is, what it needs and everything that is wrong with it; reads headers only.
 
@@ -30,17 +30,17 @@ def inspect_checkpoint(
         checkpoint: Folder, name or hub id of the checkpoint.
         embodiment: JSON file or name of what the actions mean, for a checkpoint that does not say.
         verify: Also hash every file against the manifest and look at every value of the weights.
-        json: Print JSON.
+        json: Write everything here, too, for programs.
 
     Returns:
         0, or 1 when something is wrong.
     """
-    found = inspect(checkpoint, embodiment=embodiment, verify=verify)
-    if json:
-        print(json_format.dumps(found.to_dict(), indent=2))
-    else:
-        show(found, Console(width=_WIDTH, highlight=False, markup=False, soft_wrap=False))
-    return EXIT_FAULTY if found.faults else EXIT_HEALTHY
+    with Console(stderr=True).status("reading every file" if verify else "reading headers"):
+        found = inspect(checkpoint, embodiment=embodiment, verify=verify)
+    if json is not None:
+        write_object(json, found.to_dict())
+    show(found, Console(width=_WIDTH, highlight=False, markup=False, soft_wrap=False))
+    return exit_codes.FAILED if found.faults else exit_codes.OK
 
 
 def show(found: Inspection, console: Console) -> None:

@@ -22,6 +22,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import ok, try_shutdown
 
+from magma_ros import exit_codes
 from magma_ros.errors import MagmaRosError
 
 _WAKE_S = 0.1
@@ -33,7 +34,6 @@ _LAST_WORDS = 10
 _SWITCH_INTERVAL_S = 0.0002
 """Longest time that a thread of Python keeps the lock when another wants it [s]; Python's own is 5 ms."""
 
-EXIT_REFUSED = 2
 """Exit status of a node that could not start."""
 
 
@@ -68,7 +68,8 @@ NodeType = TypeVar("NodeType", bound=Closable)
 def run(make_node: Callable[[], NodeType], *, args: Sequence[str] | None = None) -> int:
     """Spin the node that `make_node` builds on one thread until SIGINT or SIGTERM; returns the exit status.
 
-    A `MagmaRosError` while building it is logged and gives `EXIT_REFUSED`. Nothing but the process's exit may follow.
+    A `MagmaRosError` while building it is logged and gives `exit_codes.REFUSED`. Nothing but the process's
+    exit may follow.
     """
     stop = StopFlag()
     rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
@@ -77,10 +78,10 @@ def run(make_node: Callable[[], NodeType], *, args: Sequence[str] | None = None)
             node = make_node()
         except MagmaRosError as error:
             get_logger("magma_ros").fatal(str(error))
-            return EXIT_REFUSED
+            return exit_codes.REFUSED
         keep_quick()
         _spin(node, stop)
-        return 0
+        return exit_codes.OK
     finally:
         try_shutdown()
         stop.ignore_from_now()

@@ -13,14 +13,14 @@ from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool, Float64, Header
 
-from magma_ros import arms, teleop_script
+from magma_ros import arms, exit_codes, teleop_script
 from magma_ros.errors import TeleopError
 from magma_ros.msg import MotionStatus
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.episode_client import EpisodeClient
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.parameters import declare, values
-from magma_ros.ros.spin import EXIT_REFUSED, run
+from magma_ros.ros.spin import run
 from magma_ros.ros.terminal import Terminal
 from magma_ros.teleop_devices import HELP, Device, Joystick, JoystickMap, Keyboard, Order, Speeds, Wish
 from magma_ros.teleop_script import ScriptPlayer
@@ -160,7 +160,7 @@ def main() -> int:
         return run(TeleopNode)
     except TeleopError as error:
         get_logger("magma_ros").fatal(str(error))
-        return EXIT_REFUSED
+        return exit_codes.REFUSED
 
 
 if __name__ == "__main__":

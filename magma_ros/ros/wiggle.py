@@ -9,14 +9,12 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from magma_ros import arms
+from magma_ros import arms, exit_codes
 from magma_ros.errors import MagmaRosError
 from magma_ros.ros.wiggle_client import Leg, WiggleClient
 from magma_ros.types import FloatArray
 from magma_ros.wiggle_motion import WiggleMotion, no_room
 from magma_ros.wiggle_report import AXES, RUNAWAY_GAIN, Trial, Verdict, judge, report
-
-EXIT_FAULTS = 1
 
 Axis = Literal["x", "y", "z", "roll", "pitch", "yaw"]
 
@@ -56,7 +54,7 @@ def wiggle(
         print(f"{described.name}: {', '.join(axes)} by {size}, and back")
         if dry_run:
             print("dry run: nothing was moved")
-            return 0
+            return exit_codes.OK
         if not (yes or _confirmed()):
             raise MagmaRosError("not confirmed: nothing was moved")
         client.begin()
@@ -67,7 +65,8 @@ def wiggle(
     untested = axes[len(findings) :]
     if untested:
         print(f"not tested, as the arm moved far more than it was told: {', '.join(untested)}")
-    return EXIT_FAULTS if untested or any(finding.verdict is not Verdict.OK for finding in findings) else 0
+    is_sound = not untested and all(finding.verdict is Verdict.OK for finding in findings)
+    return exit_codes.OK if is_sound else exit_codes.FAILED
 
 
 def _trials(client: WiggleClient, motion: WiggleMotion, axes: Iterable[Axis]) -> list[Trial]:

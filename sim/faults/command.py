@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json as json_format
 import os
 import tempfile
 import time
 from pathlib import Path
 
+from magma_ros import exit_codes
 from magma_ros.errors import EnvError
+from magma_ros.json_files import write_object
 from magma_ros.sim.faults import report
 from magma_ros.sim.faults.catalogue import BY_NAME, FAULTS
 from magma_ros.sim.faults.graph import environment
 from magma_ros.sim.faults.suite import run
 from magma_ros.sim.provenance import provenance
-
-EXIT_OK, EXIT_FAILED = 0, 1
 
 
 def inject_faults(
@@ -48,7 +47,7 @@ def inject_faults(
     chosen = [BY_NAME[name] for name in only] or [*FAULTS]
     if list:
         print("\n".join(f"{fault.name:<26}{fault.what}" for fault in chosen))
-        return EXIT_OK
+        return exit_codes.OK
     os.environ.update(environment())
     begin_s, measurements = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="magma_ros_faults_") as temporary:
@@ -59,9 +58,8 @@ def inject_faults(
     if json is not None:
         wall_s = round(time.monotonic() - begin_s, 1)
         document = {**report.to_dict(measurements), "wall_s": wall_s, **provenance(device="cpu")}
-        json.parent.mkdir(parents=True, exist_ok=True)
-        json.write_text(json_format.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_object(json, document)
     if markdown:
         print(report.markdown(measurements))
     print(report.verdict(measurements))
-    return EXIT_OK if all(measurement.passed for measurement in measurements) else EXIT_FAILED
+    return exit_codes.OK if all(measurement.passed for measurement in measurements) else exit_codes.FAILED

@@ -9,21 +9,15 @@ import tyro
 from magma_ros.errors import SweepError
 from magma_ros.sim.report import write
 
-EXIT_OK = 0
 
-
-def report_sweeps(folders: tyro.conf.Positional[tuple[Path, ...]]) -> int:
+def report_sweeps(folders: tyro.conf.Positional[tuple[Path, ...]]) -> None:
     """Write the report of a sweep; of several, the first one against the others.
 
     Args:
         folders: Of the sweep, and of those that it is compared with; report.html, report.json and trials.parquet are
             written into the first.
-
-    Returns:
-        0.
     """
     if not folders:
         raise SweepError("expected the folder of a sweep, got none")
     page = write(folders[0], others=folders[1:])
     print(f"wrote {page}", flush=True)
-    return EXIT_OK

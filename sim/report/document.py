@@ -36,7 +36,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "num_films_left": report.num_films_left,
         "others": [_overview(report, other) for other in report.others],
         "comparisons": [
-            {"other": report.label(other), **_comparison(comparison)}
+            {"other": report.label(other), **comparison_document(comparison)}
             for other, comparison in zip(report.others, report.comparisons, strict=True)
         ],
     }
@@ -110,7 +110,8 @@ def _by_step(by_step: SuccessByStep) -> dict[str, list[float]]:
     return {"steps": by_step.steps.tolist(), **{name: values.round(6).tolist() for name, values in columns.items()}}
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """For JSON: the paired result as a whole and by task, the trials that differ, and how the sweeps do."""
     return {
         **_paired(comparison.result),
         "tasks": {task: _paired(result) for task, result in comparison.by_task.items()},

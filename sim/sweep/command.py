@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json as json_format
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from magma_ros import exit_codes
+from magma_ros.json_files import write_object
 from magma_ros.load_options import LoadOptions
 from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.policies import fingerprint_of, is_address, open_policy
@@ -38,8 +39,6 @@ from magma_ros.sim.sweep.sweep import TrialWatcher, run_sweep
 from magma_ros.sim.sweep.worker import TrialSetup, policy_of_trial
 from magma_ros.sources import find
 
-EXIT_OK = 0
-EXIT_INCOMPLETE = 1
 _RATE_PERIOD_S = 600.0
 
 
@@ -208,9 +207,8 @@ def _tell(record: SweepRecord, keeping: Keeping, *, wall_s: float) -> int:
         print(f"report {report.write(keeping.output)}", file=sys.stderr)
     if keeping.json is not None:
         document = {**to_document(record), "wall_s": round(wall_s, 3)}
-        keeping.json.parent.mkdir(parents=True, exist_ok=True)
-        keeping.json.write_text(json_format.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_object(keeping.json, document)
     if passes := tell_passes(summary):
         print(passes)
     print(conclude(summary), flush=True)
-    return EXIT_OK if summary.is_complete else EXIT_INCOMPLETE
+    return exit_codes.OK if summary.is_complete else exit_codes.FAILED

@@ -7,25 +7,27 @@ from pathlib import Path
 import tyro
 
 from magma_ros.errors import SweepError
+from magma_ros.json_files import write_object
 from magma_ros.sim.comparison import PairedComparison, pairs_for_difference
+from magma_ros.sim.report.document import comparison_document
 from magma_ros.sim.report.pairs import Comparison, compare
 from magma_ros.sim.sweep.journal import read
 
-EXIT_OK = 0
-
 
 def compare_sweeps(
-    folders: tyro.conf.Positional[tuple[Path, Path]], *, difference: float = 0.1, power: float = 0.8
-) -> int:
+    folders: tyro.conf.Positional[tuple[Path, Path]],
+    *,
+    difference: float = 0.1,
+    power: float = 0.8,
+    json: Path | None = None,
+) -> None:
     """Compare two policies on the initial states that both were judged on; the last line says how many show more.
 
     Args:
         folders: Of the two sweeps, of one suite.
         difference: Of success rates, 0.01 to 0.5: the smallest one that would matter.
         power: Wanted probability of finding it, within (0, 1).
-
-    Returns:
-        0.
+        json: Write the comparison here, too, for programs.
     """
     if not 0.01 <= difference <= 0.5:
         raise SweepError(f"difference: expected 0.01 to 0.5, got {difference}")
@@ -34,9 +36,10 @@ def compare_sweeps(
     print(f"first: {comparison.first.policy} ({first}), second: {comparison.second.policy} ({second})")
     for name, one, two in comparison.differences:
         print(f"  {name}: {one} | {two}")
+    if json is not None:
+        write_object(json, comparison_document(comparison))
     print(_table(comparison))
     print(advise(comparison.result, difference=difference, power=power), flush=True)
-    return EXIT_OK
 
 
 def advise(result: PairedComparison, *, difference: float, power: float) -> str:

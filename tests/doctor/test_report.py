@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -28,7 +29,7 @@ def test_the_table_shows_every_finding_its_cure_and_the_counts():
 
 def test_json_is_one_document():
     """Programs get the same findings, and one word on the whole."""
-    document = json.loads(report.as_json(FINDINGS))
+    document = report.to_document(FINDINGS)
     assert not document["healthy"]
     assert {"check": "camera", "verdict": "fail", "found": "gone: ['a']", "cure": "plug it in"} == document["findings"][
         2
@@ -41,10 +42,11 @@ def test_warnings_are_healthy():
     assert not report.is_healthy(FINDINGS)
 
 
-def test_the_exit_status_is_0_without_failures_and_1_with_one(capsys: pytest.CaptureFixture[str]):
+def test_the_exit_status_is_0_without_failures_and_1_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """This environment passes without a graph; an arm that nobody knows does not, and still everything is shown."""
-    assert 0 == main(["doctor", "--no-graph", "--json"])
-    healthy = json.loads(capsys.readouterr().out)
+    findings = tmp_path / "new" / "doctor.json"
+    assert 0 == main(["doctor", "--no-graph", "--json", str(findings)])
+    healthy = json.loads(findings.read_text())
     assert healthy["healthy"]
     assert {"Python", "MuJoCo GL", "messages", "arm file"} <= {found["check"] for found in healthy["findings"]}
     assert 1 == main(["doctor", "--no-graph", "--arm", "kuka"])

@@ -144,7 +144,7 @@ def test_merging_needs_neither_part_afterwards(tmp_path: Path, capsys: pytest.Ca
     base = write_random_checkpoint(tmp_path / "base")
     model = saved(tmp_path / "adapter", base, MIXED)
     fingerprint = load_pipeline(tmp_path / "adapter").fingerprint()
-    names = [str(tmp_path / "adapter"), str(tmp_path / "merged"), "--dtype", "float32"]
+    names = [str(tmp_path / "adapter"), "--output", str(tmp_path / "merged"), "--dtype", "float32"]
     assert 0 == main(["merge", *names])
     for name in ("base", "adapter"):
         (tmp_path / name).rename(tmp_path / f"{name}-elsewhere")
@@ -152,7 +152,7 @@ def test_merging_needs_neither_part_afterwards(tmp_path: Path, capsys: pytest.Ca
     assert fingerprint == load_policy(tmp_path / "merged").pipeline.fingerprint()
     assert not (tmp_path / "merged" / "adapter_config.json").exists()
     assert 3 == json.loads((tmp_path / "merged" / "magma_ros.json").read_text())["training"]["steps"]
-    assert 2 == main(["merge", str(tmp_path / "merged"), str(tmp_path / "twice")])
+    assert 2 == main(["merge", str(tmp_path / "merged"), "--output", str(tmp_path / "twice")])
     assert "expected an adapter's folder" in capsys.readouterr().err
 
 

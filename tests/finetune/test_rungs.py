@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from magma_ros import checkpoint
+from magma_ros import checkpoint, exit_codes
 from magma_ros.checkpoint import load_activated, load_model, load_pipeline
 from magma_ros.cli import main
 from magma_ros.episodes import EpisodeDataset, EpisodeWriter
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder, rungs, train_serve
-from magma_ros.finetune.deploy_commands import EXIT_FAILED, EXIT_OK
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.rungs import LadderOptions, overfit_recipe, try_network, unseen_episodes
@@ -176,14 +175,14 @@ def test_the_command_keeps_what_it_found_and_promote_asks_for_it(episodes_folder
     """`ladder` writes ladder.json and the card and exits with 1 while a rung is missing; `promote` names that rung."""
     folder = write_random_checkpoint(tmp_path / "checkpoint")
     arguments = ["ladder", str(folder), "--data", str(episodes_folder), "--only", "gate", "train_serve"]
-    assert EXIT_FAILED == main(arguments)
+    assert exit_codes.FAILED == main(arguments)
     assert {"gate", "train_serve"} == {rung.name for rung in ladder.read(folder).rungs if rung.outcome == "passed"}
     assert "missing: overfit, open_loop, simulator" in capsys.readouterr().out
     assert (folder / "README.md").is_file()
     assert 2 == main(["promote", str(folder), "--to", str(tmp_path / "robot")])
     assert "overfit not tried" in capsys.readouterr().err
     waived = ["--waive", "overfit", "open_loop", "simulator"]
-    assert EXIT_OK == main(["promote", str(folder), "--to", str(tmp_path / "robot"), *waived])
+    assert exit_codes.OK == main(["promote", str(folder), "--to", str(tmp_path / "robot"), *waived])
     assert f"checkpoint: {tmp_path / 'robot' / 'current'}" in capsys.readouterr().out
     assert 2 == main(["promote", "--to", str(tmp_path / "robot")])
     assert 2 == main(["ladder", str(folder), "--only", "open_loop"])

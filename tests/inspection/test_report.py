@@ -37,12 +37,13 @@ def test_a_faulty_checkpoint_is_shown_and_exits_1(tmp_path: Path, capsys: pytest
     assert "2 faults (headers only" in shown
 
 
-def test_json_is_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_document(tmp_path: Path) -> None:
     """The same facts for programs, faults included."""
     folder = write_random_checkpoint(tmp_path)
     (folder / "model.safetensors").unlink()
-    assert 1 == main(["inspect", str(folder), "--json"])
-    document = json.loads(capsys.readouterr().out)
+    facts = tmp_path / "facts.json"
+    assert 1 == main(["inspect", str(folder), "--json", str(facts)])
+    document = json.loads(facts.read_text())
     assert not document["healthy"]
     assert "m" == document["statistics"][0]["unit"]
     assert any("found neither" in fault for fault in document["faults"])

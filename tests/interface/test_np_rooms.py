@@ -10,6 +10,7 @@ import pytest
 NP_ROOMS = (
     "magma_ros",
     "magma_ros.errors",
+    "magma_ros.exit_codes",
     "magma_ros.markup",
     "magma_ros.json_files",
     "magma_ros.yaml_files",

@@ -24,7 +24,8 @@ def start(tmp_path, *options):
     command = [
         sys.executable,
         "-m",
-        "magma_ros.sim.demo",
+        "magma_ros.cli",
+        "demo",
         "--output",
         str(tmp_path),
         "--real-time-factor",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from magma_ros.cli import main
@@ -31,6 +33,16 @@ def test_two_policies_are_compared_pair_by_pair(tmp_path, capsys):
     assert ["all", "0.95", "0.50", "+0.45"] == lines[-2].split()[:4]
     assert ["20", "2", "40", "0.00012"] == lines[-2].split()[-4:]
     assert lines[-1].startswith("a difference of 0.10 is found with a probability of 0.80 from ")
+
+
+def test_programs_get_the_comparison_as_json(tmp_path):
+    """The counts of pairs and the interval that are printed, and which trials differ."""
+    first, second = write(tmp_path / "a", range(2, 40)), write(tmp_path / "b", range(20))
+    assert 0 == main(["compare", first, second, "--json", str(tmp_path / "compared.json")])
+    found = json.loads((tmp_path / "compared.json").read_text())
+    assert (40, 20, 2) == (found["num_pairs"], found["num_only_first"], found["num_only_second"])
+    assert found["interval_95"][0] < found["difference"] < found["interval_95"][1]
+    assert 22 == len(found["discordant"])
 
 
 def test_several_tasks_have_a_line_each(tmp_path, capsys):
