@@ -3,7 +3,7 @@
 Each step leaves a stamp with a hash of its inputs, so that a second run only refreshes the links:
 
 1. packages   system packages that are missing (`system_packages.py`), then `.venv` from `requirements/*.txt`
-2. extras     with `--extra libero`: the benchmark and its assets, from `requirements/libero*.txt`; `ray` and `docs` likewise
+2. extras     with `--extra libero`: the benchmark and its assets, from `requirements/libero*.txt`; `ray`, `docs` too
 3. messages   `msg/ srv/ action/` generated, compiled and installed into `.venv`
 4. stand-ins  message packages that tests need and no wheel has (`tests/interface_packages`), into `.venv` as well
 5. links      `build/python/magma_ros` (this checkout as one package), executables and shared files (`layout.py`)
@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Bring the `.venv` of this checkout up to date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-packages", action="store_true", help="take the packages of .venv as they are")
-    parser.add_argument("--extra", action="append", default=[], choices=EXTRAS, help="libero is 1.2 GB, ray 0.3 GB, docs 0.1 GB")
+    parser.add_argument(
+        "--extra", action="append", default=[], choices=EXTRAS, help="libero is 1.2 GB, ray 0.3, docs 0.1"
+    )
     options = parser.parse_args(arguments)
     for name in FOREIGN_VARIABLES:
         os.environ.pop(name, None)

@@ -2,7 +2,7 @@
 
 A block that is fenced as `sh` holds commands. `title="needs ..."` behind the word says what the demo machine lacks for
 them (a robot, a GPU, a ROS installation, files of the reader's), and the site prints it above the block. A block of
-commands without it runs on the demo machine after `make setup`.
+commands without it runs on the demo machine after `make setup`; it succeeds unless its title says `ends with status 1`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$")
 INLINE = re.compile(r"(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 NEEDS = "needs "
+ENDS = "ends with status "
 SEPARATORS = {"&&", "||", ";", "|", "&"}
 REDIRECTIONS = {">", ">>", "<"}
 
@@ -46,6 +47,11 @@ class Block:
     def runs_here(self) -> bool:
         """The block is of commands that run on the demo machine."""
         return self.language == "sh" and not self.title.startswith(NEEDS)
+
+    @property
+    def status(self) -> int:
+        """What its commands end with."""
+        return int(self.title.removeprefix(ENDS)) if self.title.startswith(ENDS) else 0
 
     @property
     def place(self) -> str:

@@ -130,8 +130,8 @@ def spoken(node: ast.expr) -> str:
 def commands() -> Iterator[str]:
     """The page of subcommands."""
     yield from page(
-        "Commands",
-        "`magma-ros SUBCOMMAND --help` lists options with units and defaults; `magma-ros --help`:",
+        "Subcommands",
+        "Names, exit status, progress: [the command line](../commands.md). `magma-ros --help` says:",
     )
     yield from ("", "```text", cli.usage(), "```")
 
