@@ -34,10 +34,10 @@ def path_file(folder: Path) -> str:
 
 
 def link_exactly(folder: Path, entries: dict[str, Path]) -> None:
-    """Make `folder` hold exactly one link per entry; links whose file is gone are removed."""
+    """Make `folder` hold exactly one link per entry, and what Python compiled; links whose file is gone are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     for present in list(folder.iterdir()):
-        if present.name not in entries:
+        if present.name not in {*entries, "__pycache__"}:
             remove(present)
     for name, target in entries.items():
         link(folder / name, target)

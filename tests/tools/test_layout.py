@@ -60,6 +60,16 @@ def test_new_modules_appear_and_deleted_ones_go(checkout) -> None:
     assert {"__init__.py", "safety.py", "sim"} == present
 
 
+def test_what_python_compiled_outlasts_a_set_up(checkout) -> None:
+    """Each `make` refreshes the links; the modules need not be compiled again for it."""
+    link_checkout(checkout, checkout / ".venv")
+    compiled = checkout / "build" / "python" / "magma_ros" / "__pycache__" / "types.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.touch()
+    link_checkout(checkout, checkout / ".venv")
+    assert compiled.exists()
+
+
 def test_executables_start_with_the_environments_python(checkout) -> None:
     """A script in lib/magma_ros runs with the environment's interpreter, whatever PATH says."""
     link_checkout(checkout, checkout / ".venv")
