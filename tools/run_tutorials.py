@@ -4,13 +4,15 @@
     .venv/bin/python tools/run_tutorials.py measure_a_policy       # one tutorial; `first_run:2` names its second block
 
 Blocks that need what the demo machine lacks are listed and left out. Each block runs in a shell of its own at the root
-of the checkout, as it stands in the text. The results of each run are added to outputs/tutorial/passed.jsonl.
+of the checkout, as it stands in the text. What they write is in outputs/tutorial, which a run of all tutorials deletes
+first; passed.jsonl there has a line for each block.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -26,11 +28,13 @@ FOLDER = doc_blocks.ROOT / "outputs" / "tutorial"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen blocks until one fails; gives 0, or 1 when one did."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tutorials", nargs="*", default=list(ORDER), help="NAME or NAME:NUMBER; all of them by default")
+    parser.add_argument("tutorials", nargs="*", help="NAME or NAME:NUMBER; all of them by default")
     parser.add_argument("--timeout-s", type=float, default=3600.0, help="longest time of one block [s]")
     options = parser.parse_args(arguments)
+    if not options.tutorials:
+        shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for place, block in chosen(options.tutorials):
+    for place, block in chosen(options.tutorials or ORDER):
         if not block.runs_here:
             print(f"{place}: left out, {block.title}", flush=True)
             continue

@@ -17,7 +17,7 @@ PAGES = {
     for path in doc_blocks.pages()
     if not RECORDS.fullmatch(str(path.relative_to(doc_blocks.ROOT)))
 }
-MINE = re.compile(r"^(?:\.venv/bin/)?magma-ros (?P<rest>\w.*)$")
+MINE = re.compile(r"^(?:\.venv/bin/)?magma-ros (?P<rest>[a-z].*)$")
 
 
 @pytest.mark.parametrize("name", PAGES)

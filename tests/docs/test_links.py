@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import doc_blocks
@@ -22,6 +23,19 @@ def test_links_lead_to_files_and_headings(path):
             sound = linked.is_file() and (not anchor or anchor in PAGES[linked].anchors())
             found += [] if sound else [f"{path.name}:{line}: {target}"]
     assert [] == found
+
+
+def test_the_rooms_and_answers_of_the_architecture_exist():
+    """Each path from the root that docs/architecture.md names is there, but for those with a placeholder."""
+    named = {code for _, code in PAGES[doc_blocks.ROOT / "docs" / "architecture.md"].inline_code()}
+    rooms = ("magma_ros/", "sim/", "finetune/", "tools/", "tests/", "config/")
+    paths = {
+        code
+        for code in named
+        if code.startswith(rooms) and re.fullmatch(r"[\w/]+(\.\w+|/)", code) and "NAME" not in code
+    }
+    assert len(paths) > 50
+    assert [] == sorted(code for code in paths if not (doc_blocks.ROOT / code).exists())
 
 
 def test_links_in_code_are_text():
