@@ -37,7 +37,7 @@ from magma_ros import arms
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.load_options import LoadOptions
 from magma_ros.msg import EndEffectorDelta
-from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros import conversions, endpoints, interface, pictures
 from magma_ros.ros.acting import Acting
 from magma_ros.ros.policy_node import PolicyNode
 from magma_ros.ros.spin import run
@@ -240,7 +240,7 @@ def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     rclpy.init()
     node, listener = Node("listener"), Listener()
     node.create_subscription(
-        TwistStamped, arms.load(ARM).output.topic, listener.on_command, interface.COMMAND.profile()
+        TwistStamped, arms.load(ARM).output.topic, listener.on_command, endpoints.COMMAND.profile()
     )
     actions, on_action = interface.POLICY_ACTION, cast("Callable[[EndEffectorDelta], None]", listener.on_action)
     node.create_subscription(EndEffectorDelta, actions.name, on_action, actions.requested.profile())

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from magma_ros.checkpoint import LADDER_NAME, load_pipeline, manifest_digest
+from magma_ros.checkpoint import load_pipeline
+from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest
 from magma_ros.errors import PromotionError
 from magma_ros.json_files import read_object
 

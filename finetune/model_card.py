@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from magma_ros.checkpoint import LADDER_NAME, manifest_digest
+from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest
 from magma_ros.finetune import ladder as ladder_file
 from magma_ros.finetune.ladder import Ladder, Rung
 from magma_ros.json_files import read_object

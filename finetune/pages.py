@@ -6,22 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from magma_ros.markup import Markup, element
+from magma_ros.markup import Markup, document, element
 
 _STYLE = Path(__file__).parent / "quality" / "page.css"
 
 
 def page(title: str, sections: Iterable[Any]) -> str:
     """The whole HTML file."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(_STYLE.read_text(encoding="utf-8"))),
-    )
-    body = element("body", element("main", list(sections)))
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(title, sections, style=_STYLE.read_text(encoding="utf-8"))
 
 
 def table(headings: tuple[str, ...], rows: list[Markup]) -> Markup:

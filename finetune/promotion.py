@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from magma_ros.checkpoint import LADDER_NAME, load_pipeline, manifest_digest, verify_files
+from magma_ros.checkpoint import load_pipeline
+from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest, verify_files
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder as ladder_file
 from magma_ros.finetune import model_card

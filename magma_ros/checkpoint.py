@@ -8,7 +8,6 @@ other file. In place of the weights there may be an adapter, see `adapter_files`
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import platform
@@ -25,6 +24,7 @@ from tokenizers import Tokenizer
 from magma_ros import adapter_files, embodiments, normalization
 from magma_ros.activation import activate
 from magma_ros.activation_report import ActivationReport
+from magma_ros.checkpoint_files import content_of, sha256_of, verify_files
 from magma_ros.embodiments import Embodiment
 from magma_ros.errors import CheckpointError
 from magma_ros.golden import Golden, Question, ask
@@ -41,9 +41,6 @@ from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, Pipelin
 from magma_ros.policy import ModelPolicy
 from magma_ros.sampling import Sampling
 from magma_ros.sources import find
-
-LADDER_NAME = "ladder.json"
-"""What `magma-ros ladder` found out about a checkpoint: it lies beside the checkpoint's files and is none of them."""
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
@@ -189,8 +186,8 @@ def copy_architecture(source: Path, folder: Path) -> None:
         verify_files(source)
     folder.mkdir(parents=True, exist_ok=True)
     others = (STATISTICS_NAME, INDEX_FILE, adapter_files.CONFIG_FILE)
-    for path in source.iterdir():
-        if _is_content(path) and path.suffix == ".json" and path.name not in others:
+    for path in content_of(source):
+        if path.suffix == ".json" and path.name not in others:
             shutil.copyfile(path, folder / path.name)
 
 
@@ -217,9 +214,7 @@ def complete_checkpoint(folder: Path, *, pipeline: Pipeline, training: Mapping[s
     manifest.pop("golden", None)
     manifest["versions"] = _versions()
     manifest["training"] = dict(training)
-    manifest["files"] = {
-        path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and _is_content(path)
-    }
+    manifest["files"] = {path.name: sha256_of(path) for path in content_of(folder)}
     _write_json(folder / MANIFEST_NAME, manifest)
     record_golden(folder)
 
@@ -234,39 +229,6 @@ def record_golden(folder: Path, *, question: Question | None = None) -> Golden:
     golden = ask(load_pipeline(folder), load_model(folder), dtype="float32", question=question)
     _write_json(folder / MANIFEST_NAME, {**read_object(folder / MANIFEST_NAME), "golden": golden.to_dict()})
     return golden
-
-
-def verify_files(folder: Path, *, hash_files: bool = True) -> None:
-    """Compare every file with the manifest's SHA-256, or without `hash_files` see only that each is there.
-
-    Raises:
-        CheckpointError: files that are missing or altered, all named at once.
-    """
-    recorded = read_object(folder / MANIFEST_NAME).get("files")
-    if not isinstance(recorded, dict) or not recorded:
-        raise CheckpointError(f"{folder / MANIFEST_NAME}: expected the SHA-256 of the files, got {recorded!r}")
-    faults = []
-    for name, expected in recorded.items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            faults.append(f"{name} is missing")
-        elif hash_files and _sha256(path) != expected:
-            faults.append(f"{name} was altered")
-    if faults:
-        raise CheckpointError(f"{folder}: the files differ from the manifest: " + ", ".join(faults))
-
-
-def manifest_digest(folder: Path) -> str:
-    """SHA-256 (hex) of the manifest, which holds those of all files: what tells two checkpoints apart.
-
-    The pipeline's fingerprint does not: training on with the same statistics changes the weights alone.
-
-    Raises:
-        CheckpointError: there is no manifest.
-    """
-    if not (folder / MANIFEST_NAME).is_file():
-        raise CheckpointError(f"{folder}: expected {MANIFEST_NAME}, got none")
-    return _sha256(folder / MANIFEST_NAME)
 
 
 def _require_known_statistics(folder: Path, given: Embodiment) -> None:
@@ -297,15 +259,6 @@ def uses_image_start_end(folder: Path, config: MagmaConfig) -> bool:
 
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _RECORDED}}
-
-
-def _is_content(path: Path) -> bool:
-    return path.name not in (MANIFEST_NAME, LADDER_NAME) and path.suffix in {".json", ".safetensors"}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

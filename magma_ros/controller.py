@@ -6,7 +6,8 @@ from magma_ros.chunking import RecedingHorizon
 from magma_ros.errors import ActionDecodeError, MagmaRosError, ServerGoneError
 from magma_ros.policy import Policy
 from magma_ros.safety import SafetyFilter, SafetyLimits
-from magma_ros.types import ActionChunk, Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import ActionChunk, Observation, SafeAction
 
 
 class Controller:

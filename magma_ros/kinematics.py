@@ -15,7 +15,8 @@ from scipy.spatial.transform import Rotation
 from magma_ros.arm import Arm, FixedPose
 from magma_ros.errors import InvalidInputError, KinematicsError
 from magma_ros.motion import Place
-from magma_ros.types import FloatArray, Pose, Stop, StopReason, frozen_array
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import FloatArray, Pose, frozen_array
 
 MAX_URDF_CHARACTERS = 4_000_000
 

@@ -28,6 +28,19 @@ def element(name: str, /, *children: Any, **attributes: Any) -> Markup:
     return Markup(opening if name in _VOID else f"{opening}{join(children)}</{name}>")
 
 
+def document(title: str, sections: Iterable[Any], *, style: str) -> str:
+    """An HTML file that needs nothing else: `sections` under one another, looking as `style` (CSS) says."""
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Markup(style)),
+    )
+    body = element("body", element("main", list(sections)))
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
 def join(children: Iterable[Any]) -> Markup:
     """What `element` puts between its tags, without the tags."""
     return Markup("".join(_child(child) for child in children))

@@ -9,7 +9,8 @@ import numpy as np
 
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError
-from magma_ros.types import Action, FloatArray, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, FloatArray, SafeAction
 
 MAX_FUTURE_STAMP_S = 0.1
 """A picture may be stamped this much later than now (clocks of two machines) [s]."""

@@ -16,7 +16,8 @@ from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError, MagmaRosError
 from magma_ros.playout import Playout, Setpoint
 from magma_ros.safety import MAX_FUTURE_STAMP_S, SafetyFilter
-from magma_ros.types import Action, Pose, SafeAction, Severity, StampedPose, Stop, StopReason
+from magma_ros.stops import Severity, Stop, StopReason
+from magma_ros.types import Action, Pose, SafeAction, StampedPose
 
 _SOONEST_SHARE = 0.5
 """An action that comes sooner after the last one than this share of a control period is one too many."""

@@ -11,8 +11,9 @@ import numpy as np
 from magma_ros.arm import Arm, EeDeltaOutput
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.safety import MAX_FUTURE_STAMP_S
+from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Supervisor
-from magma_ros.types import Action, FloatArray, Proprio, SafeAction, StampedPose, Stop, StopReason, frozen_array
+from magma_ros.types import Action, FloatArray, Proprio, SafeAction, StampedPose, frozen_array
 
 RATE_HZ = 10.0
 """Actions that a person makes in a second where no policy has named its rate and the arm's motion is played out."""

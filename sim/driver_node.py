@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 from magma_ros import arms
 from magma_ros.arm import Arm, TwistOutput
 from magma_ros.errors import EnvError
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, endpoints, interface
 from magma_ros.ros.conversions import GripperJoint
-from magma_ros.ros.interface import Parameter
+from magma_ros.ros.endpoints import Parameter
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.spin import run
 from magma_ros.sim.driver_commands import MotionCommands, gripper_topic, motion_message, opening_of
@@ -110,8 +110,8 @@ class DriverNode(Node):
         self._joint, self._opening = joint, Ramp(1.0, rate=1.0 / GRIPPER_TRAVEL_S)
         self._logged: set[str] = set()
         self._last_s = self._now_s()
-        self.create_subscription(motion_message(arm), output.topic, self._on_command, interface.COMMAND.profile())
-        self.create_subscription(*gripper_topic(arm), self._on_gripper, interface.COMMAND.profile())
+        self.create_subscription(motion_message(arm), output.topic, self._on_command, endpoints.COMMAND.profile())
+        self.create_subscription(*gripper_topic(arm), self._on_gripper, endpoints.COMMAND.profile())
         self._timer = self.create_timer(1.0 / options["rate_hz"], self._tick)
         self.get_logger().info(f"{arm.name}: {output.kind} on {output.topic}, fault: {fault}")
 

@@ -14,7 +14,7 @@ from magma_ros.arm import Arm, PoseFromTf
 from magma_ros.errors import EnvError
 from magma_ros.ros import conversions
 from magma_ros.ros.conversions import GripperJoint
-from magma_ros.ros.interface import STATE, Qos
+from magma_ros.ros.endpoints import STATE, Qos
 from magma_ros.types import Proprio
 
 _TF = Qos(reliable=True, depth=100)

@@ -19,7 +19,8 @@ import numpy as np
 from magma_ros.controller import Controller
 from magma_ros.sim.env import Env
 from magma_ros.sim.latency import Latency
-from magma_ros.types import Action, Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, Observation, SafeAction
 
 _ROUNDING_SLACK = 1e-6
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from magma_ros import adapter_files, checkpoint
+from magma_ros import adapter_files, checkpoint, checkpoint_files
 from magma_ros.adapter_files import Base, describe_base, read_changes
 from magma_ros.checkpoint import load_model, load_pipeline, load_policy
 from magma_ros.errors import CheckpointError
@@ -47,7 +47,7 @@ def reseal(folder: Path) -> None:
     """Make the manifest agree with the files as they are now."""
     manifest = json.loads((folder / "magma_ros.json").read_text())
     for name in manifest["files"]:
-        manifest["files"][name] = checkpoint._sha256(folder / name)
+        manifest["files"][name] = checkpoint_files.sha256_of(folder / name)
     (folder / "magma_ros.json").write_text(json.dumps(manifest))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magma_ros import checkpoint, embodiments
+from magma_ros import checkpoint, checkpoint_files, embodiments
 from magma_ros.checkpoint import load_policy
 from magma_ros.errors import CheckpointError, ContractError, NormalizationError
 from magma_ros.golden import Question
@@ -174,15 +174,15 @@ def test_a_policy_loads_quantised(tmp_path: Path, quantization: str, largest_bin
 def test_a_ladder_beside_a_checkpoint_is_none_of_its_files(tmp_path: Path) -> None:
     """Its result may be written and changed without altering the checkpoint, and is not copied into the next one."""
     folder = write_random_checkpoint(tmp_path / "checkpoint")
-    before = checkpoint.manifest_digest(folder)
-    (folder / checkpoint.LADDER_NAME).write_text("{}")
-    checkpoint.verify_files(folder)
+    before = checkpoint_files.manifest_digest(folder)
+    (folder / checkpoint_files.LADDER_NAME).write_text("{}")
+    checkpoint_files.verify_files(folder)
     checkpoint.copy_architecture(folder, tmp_path / "next")
-    assert not (tmp_path / "next" / checkpoint.LADDER_NAME).exists()
+    assert not (tmp_path / "next" / checkpoint_files.LADDER_NAME).exists()
     checkpoint.record_golden(folder, question=Question(seed=1))
-    assert before != checkpoint.manifest_digest(folder)
+    assert before != checkpoint_files.manifest_digest(folder)
     with pytest.raises(CheckpointError, match=r"expected magma_ros\.json"):
-        checkpoint.manifest_digest(tmp_path / "next")
+        checkpoint_files.manifest_digest(tmp_path / "next")
 
 
 def test_a_policy_that_nobody_uses_any_more_goes_at_once(tmp_path: Path) -> None:

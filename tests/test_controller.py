@@ -10,7 +10,8 @@ import pytest
 
 from magma_ros.controller import Controller
 from magma_ros.errors import ActionDecodeError, ContractError, InvalidInputError, PolicyError
-from magma_ros.types import ActionChunk, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import ActionChunk, SafeAction
 from tests.examples import CONTRACT, LIMITS, ScriptedPolicy, make_action, make_chunk, make_observation
 
 

@@ -15,7 +15,8 @@ from magma_ros.errors import InvalidInputError, KinematicsError
 from magma_ros.kinematics import SINGULAR_BELOW, Kinematics
 from magma_ros.sim.bridge.arm import ARM_JOINTS
 from magma_ros.sim.bridge.scene import build_model
-from magma_ros.types import Pose, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Pose
 from tests.wx250s_urdf import HOME, MAX_SPEED_RAD_S, urdf
 
 OFFSET = FixedPose(position_m=(0.093575, 0.02, -0.01), quat_xyzw=(0.5, 0.5, 0.5, 0.5))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from magma_ros.errors import ContractError
 from magma_ros.safety import SafetyFilter, SafetyLimits
-from magma_ros.types import Action, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, SafeAction
 from tests.examples import CONTRACT, LIMITS, make_action
 
 NOW_S = 10.0

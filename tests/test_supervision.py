@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from magma_ros import arms
 from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Command, MotionState, Supervisor, SupervisorOptions
-from magma_ros.types import Action, Pose, SafeAction, StampedPose, Stop, StopReason
+from magma_ros.types import Action, Pose, SafeAction, StampedPose
 
 ARM = arms.load("stand_in")
 PERIOD_S, TICK_S = 0.1, 0.02

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magma_ros import arms
+from magma_ros.stops import Severity, Stop, StopReason
 from magma_ros.supervision import MotionState, Supervisor, SupervisorOptions
 from magma_ros.teleoperation import NO_OPENING, NOT_AT_REST, STALE, Teleoperation, Twist, own_contract
-from magma_ros.types import Pose, Proprio, SafeAction, Severity, StampedPose, Stop, StopReason
+from magma_ros.types import Pose, Proprio, SafeAction, StampedPose
 from tests.test_supervision import ARM, CONTRACT, PERIOD_S, TICK_S, action, speed
 
 RELEASE_S = 0.5

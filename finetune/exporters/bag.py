@@ -25,7 +25,7 @@ from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError, InvalidInputError
 from magma_ros.finetune.importers.bag import SEED_NOTE, STAMPS_NOTE
 from magma_ros.msg import MotionStatus, PolicyStatus
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 from magma_ros.ros.bag_reader import absolute_name
 from magma_ros.ros.camera_topics import camera_topics
 from magma_ros.ros.conversions import (
@@ -122,7 +122,7 @@ def _require_writable(folder: Path, episode: Episode, arm: Arm) -> None:
         raise EpisodeError(f"{folder}: exists already")
 
 
-def _topics(arm: Arm) -> list[interface.Topic]:
+def _topics(arm: Arm) -> list[endpoints.Topic]:
     """What an exported bag has; names as in the arm's file."""
     joints = dict.fromkeys((arm.topics.joint_states, arm.gripper.joint_states))
     own = [interface.ACTION_CONTRACT, interface.STATUS, interface.MOTION_STATUS, interface.TAKEN_ACTION]
@@ -130,7 +130,7 @@ def _topics(arm: Arm) -> list[interface.Topic]:
     return [*cameras, *(replace(interface.JOINTS, name=name) for name in joints), _pose_topic(arm), *own]
 
 
-def _pose_topic(arm: Arm) -> interface.Topic:
+def _pose_topic(arm: Arm) -> endpoints.Topic:
     source = arm.topics.ee_pose
     if isinstance(source, PoseFromTopic):
         return replace(interface.EE_POSE, name=source.topic)

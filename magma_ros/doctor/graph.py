@@ -9,7 +9,7 @@ from magma_ros.arm import Arm, GripperTopic, PoseOutput, TwistOutput
 from magma_ros.doctor.finding import Finding, fail, ok, warn
 from magma_ros.doctor.listening import Heard, Stream
 from magma_ros.safety import MAX_FUTURE_STAMP_S
-from magma_ros.types import Stop, StopReason
+from magma_ros.stops import Stop, StopReason
 
 COMMANDER = "motion_node"
 """The only node that may command the arm."""

@@ -17,12 +17,14 @@ from std_msgs.msg import String
 
 from magma_ros.arm import Arm, JointTrajectoryOutput, PoseFromTopic
 from magma_ros.doctor.options import Listening
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints
 from magma_ros.ros.camera_topics import camera_topics
 from magma_ros.ros.conversions import seconds
-from magma_ros.ros.interface import EE_POSE, JOINTS, Qos, Topic
+from magma_ros.ros.endpoints import Qos, Topic
+from magma_ros.ros.interface import EE_POSE, JOINTS
 from magma_ros.ros.measured_state import MeasuredState
-from magma_ros.types import Proprio, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import Proprio
 
 DISCOVERY_S = 5.0
 """Longest wait for everything that is listened to, before the time to listen begins [s]: a DDS participant that has
@@ -135,7 +137,7 @@ def _listen(
     ee_pose = _stream(node, _named(EE_POSE, source.topic)) if isinstance(source, PoseFromTopic) else None
     descriptions: list[String] = []
     if isinstance(output, JointTrajectoryOutput):
-        profile = interface.LATCHED.profile()
+        profile = endpoints.LATCHED.profile()
         node.create_subscription(String, output.robot_description_topic, descriptions.append, profile)
     streams = (*pictures.values(), joints, gripper, *([ee_pose] if ee_pose else []))
     _spin(executor, DISCOVERY_S, until=lambda: all(stream.received_s for stream in streams))

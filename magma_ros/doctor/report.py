@@ -1,11 +1,11 @@
-"""The doctor's findings as a table for people, or as JSON for programs."""
+"""The doctor's findings as a table for people, or as plain values for programs."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,9 @@ from magma_ros.doctor.finding import Finding, Verdict
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """One document: `healthy` when nothing failed, and every finding."""
-    return json.dumps({"healthy": is_healthy(findings), "findings": [asdict(found) for found in findings]}, indent=2)
+def to_document(findings: Sequence[Finding]) -> dict[str, Any]:
+    """For JSON: `healthy` when nothing failed, and every finding."""
+    return {"healthy": is_healthy(findings), "findings": [asdict(found) for found in findings]}
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:

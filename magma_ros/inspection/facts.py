@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from magma_ros import adapter_files, checkpoint, sources
+from magma_ros import adapter_files, checkpoint, checkpoint_files, sources
 from magma_ros.contract import ActionContract
 from magma_ros.errors import MagmaRosError
 from magma_ros.inspection.memory import MemoryNeed, find_devices, plan_memory
@@ -221,7 +221,7 @@ def _describe_pipeline(
         )
         return None
     if (folder / MANIFEST_NAME).is_file():
-        found.attempt(lambda: checkpoint.verify_files(folder, hash_files=verify))
+        found.attempt(lambda: checkpoint_files.verify_files(folder, hash_files=verify))
     pipeline = found.attempt(lambda: checkpoint.load_pipeline(folder, embodiment=embodiment, verify=False))
     if pipeline is not None:
         found.contract = pipeline.contract.to_dict()

@@ -25,7 +25,8 @@ from magma_ros.ros.instruction_server import InstructionServer
 from magma_ros.ros.policy_setup import Setup
 from magma_ros.ros.status import StatusReporter
 from magma_ros.ros.talk import Talk
-from magma_ros.types import Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Observation, SafeAction
 
 
 @dataclass(frozen=True, slots=True)

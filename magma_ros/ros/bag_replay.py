@@ -34,7 +34,8 @@ from magma_ros.ros.camera_topics import recorded_cameras
 from magma_ros.ros.conversions import action_from_message, nanoseconds, time_message
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import LoadPolicy, Setup, build
-from magma_ros.types import Action, Observation, SafeAction, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import Action, Observation, SafeAction
 
 Line = dict[str, Any]
 """One decision, as plain JSON values."""

@@ -10,7 +10,8 @@ from sensor_msgs.msg import CompressedImage
 from magma_ros.arm import Arm
 from magma_ros.calibration import NotCalibrated
 from magma_ros.errors import ArmConfigError, RecordingError
-from magma_ros.ros.interface import CAMERA, CAMERA_INFO, Topic
+from magma_ros.ros.endpoints import Topic
+from magma_ros.ros.interface import CAMERA, CAMERA_INFO
 
 TRANSPORTS = ("raw", "compressed")
 

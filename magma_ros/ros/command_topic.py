@@ -6,7 +6,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from magma_ros.ros.interface import COMMAND, Topic
+from magma_ros.ros.endpoints import COMMAND, Topic
 
 
 class CommandTopic:

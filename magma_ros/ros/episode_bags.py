@@ -9,7 +9,7 @@ from pathlib import Path
 
 from magma_ros.bag_writer import BagTopic, BagWriter
 from magma_ros.errors import RecordingError
-from magma_ros.ros.interface import Topic
+from magma_ros.ros.endpoints import Topic
 from magma_ros.ros.recorded_topics import bag_qos, bag_types, type_name
 
 _MAX_RETAINED = 100

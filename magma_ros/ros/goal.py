@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from magma_ros.types import SafeAction, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import SafeAction
 
 
 class Outcome(IntEnum):

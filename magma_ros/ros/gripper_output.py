@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from magma_ros.arm import Arm, Gripper, GripperCommandAction, GripperTopic, ParallelGripperCommandAction
 from magma_ros.errors import ArmConfigError
-from magma_ros.ros.interface import COMMAND, Topic
+from magma_ros.ros.endpoints import COMMAND, Topic
 
 NO_SERVER = "no_server"
 """Nobody serves the action: the goal was not sent."""

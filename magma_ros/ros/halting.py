@@ -10,8 +10,8 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from magma_ros.ros.interface import EMERGENCY_STOP, HALT, RESET_HALT
+from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Supervisor
-from magma_ros.types import Stop, StopReason
 
 
 class Halting:

@@ -14,7 +14,8 @@ from magma_ros.controller import Controller
 from magma_ros.errors import MagmaRosError
 from magma_ros.ros.talk import Talk
 from magma_ros.spare_time import SpareTime
-from magma_ros.types import ActionChunk, Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import ActionChunk, Observation, SafeAction
 
 _LOOK_S = 0.02
 """How often a talk that had to wait looks whether there is time for it [s]."""

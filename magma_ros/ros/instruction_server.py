@@ -19,7 +19,8 @@ from magma_ros.prompts import clean_instruction
 from magma_ros.ros.goal import Assignment, Ending, Outcome
 from magma_ros.ros.interface import EXECUTE, INSTRUCTION, SET_INSTRUCTION
 from magma_ros.srv import SetInstruction
-from magma_ros.types import SafeAction, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import SafeAction
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from magma_ros.arm import Arm, PoseFromTopic
 from magma_ros.errors import ArmConfigError, InvalidInputError, TransformError
 from magma_ros.geometry import compose_poses
 from magma_ros.ros.conversions import GripperJoint, pose_from_message, positions_from_message, seconds
-from magma_ros.ros.interface import EE_POSE, JOINTS, Qos, Topic
+from magma_ros.ros.endpoints import Qos, Topic
+from magma_ros.ros.interface import EE_POSE, JOINTS
 from magma_ros.ros.polling import PolledSubscription
 from magma_ros.safety import MAX_FUTURE_STAMP_S
+from magma_ros.stops import Stop, StopReason
 from magma_ros.transforms import TransformTree
-from magma_ros.types import Pose, Proprio, StampedPose, Stop, StopReason
+from magma_ros.types import Pose, Proprio, StampedPose
 
 FUTURE_STAMP = "future_stamp"
 """Stamped later than now by more than `MAX_FUTURE_STAMP_S`: it would look fresh for ever."""

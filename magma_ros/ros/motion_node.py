@@ -24,9 +24,10 @@ from magma_ros.ros.policy_link import PolicyLink
 from magma_ros.ros.spin import run
 from magma_ros.ros.teleop_link import TeleopLink
 from magma_ros.ros.ticker import Ticker
+from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Supervisor, SupervisorOptions
 from magma_ros.teleoperation import Teleoperation
-from magma_ros.types import Action, Proprio, SafeAction, StampedPose, Stop, StopReason
+from magma_ros.types import Action, Proprio, SafeAction, StampedPose
 
 _SLOWEST_TICK_HZ = 20.0
 """How often an arm that interpolates each step itself is watched [Hz]."""

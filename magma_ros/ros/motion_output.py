@@ -9,8 +9,9 @@ from magma_ros.arm import Arm, EeDeltaOutput
 from magma_ros.gripper import GripperFilter
 from magma_ros.ros.gripper_output import gripper_output
 from magma_ros.ros.outputs import StepOutput, setpoint_output
+from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Command, MotionState
-from magma_ros.types import Action, Proprio, Stop, StopReason
+from magma_ros.types import Action, Proprio
 
 
 class MotionOutput:

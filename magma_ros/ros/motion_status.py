@@ -10,8 +10,8 @@ from rclpy.node import Node
 from magma_ros.msg import MotionStatus
 from magma_ros.ros.conversions import seconds
 from magma_ros.ros.interface import MOTION_STATUS
+from magma_ros.stops import Stop
 from magma_ros.supervision import Command, MotionState, Supervisor
-from magma_ros.types import Stop
 
 _PERIOD_S = 0.1
 _STATES = {

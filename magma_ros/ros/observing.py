@@ -13,8 +13,9 @@ from magma_ros.errors import InvalidInputError
 from magma_ros.ros.conversions import LATEST_STAMP_S, seconds
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.pictures import picture_from_message
+from magma_ros.stops import Stop, StopReason
 from magma_ros.synchronizer import Synchronizer
-from magma_ros.types import Observation, Stop, StopReason
+from magma_ros.types import Observation
 
 Picture: TypeAlias = Image | CompressedImage
 

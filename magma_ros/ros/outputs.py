@@ -20,7 +20,8 @@ from magma_ros.ros.servo_switch import ServoSwitch
 from magma_ros.ros.trajectory_output import JointTrajectoryOutput
 from magma_ros.servoing import TwistTracker
 from magma_ros.setpoint import Setpoint
-from magma_ros.types import Action, Pose, Proprio, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import Action, Pose, Proprio
 
 
 class SetpointOutput(Protocol):

@@ -9,7 +9,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RclpyParameter
 
-from magma_ros.ros.interface import Parameter
+from magma_ros.ros.endpoints import Parameter
 
 _LARGEST_INT = 2**63 - 1
 _LARGEST_FLOAT = 1.7e308

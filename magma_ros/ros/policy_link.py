@@ -14,8 +14,8 @@ from magma_ros.ros.conversions import contract_from_message
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.interface import ACTION_CONTRACT, STATUS
 from magma_ros.ros.polling import PolledSubscription
+from magma_ros.stops import Stop, StopReason
 from magma_ros.teleoperation import Teleoperation
-from magma_ros.types import Stop, StopReason
 
 _ENDED = (PolicyStatus.STOPPED, PolicyStatus.UNCONFIGURED)
 _REASONS = {reason.value: reason for reason in StopReason}

@@ -28,7 +28,8 @@ from magma_ros.ros.policy_setup import Setup
 from magma_ros.ros.spin import keep_quick
 from magma_ros.ros.swap_trial import SwapTrial, TrialBound
 from magma_ros.srv import SwapPolicy
-from magma_ros.types import SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import SafeAction
 
 PREVIOUS = "previous"
 """Asks for the policy before the last swap."""

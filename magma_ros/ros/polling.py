@@ -13,7 +13,7 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
-from magma_ros.ros.interface import Topic
+from magma_ros.ros.endpoints import Topic
 
 DEPTH = 64
 """Messages that wait between two reads: several publishers may share a topic, and a slow one's must not be lost."""

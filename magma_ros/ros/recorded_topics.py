@@ -20,7 +20,7 @@ from magma_ros.errors import ArmConfigError, RecordingError
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros import interface
 from magma_ros.ros.camera_topics import camera_topics, info_topics
-from magma_ros.ros.interface import Qos, Topic
+from magma_ros.ros.endpoints import Qos, Topic
 from magma_ros.ros.measured_state import MeasuredState, tf_topic
 
 if TYPE_CHECKING:

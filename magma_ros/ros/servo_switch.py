@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from magma_ros.errors import ArmConfigError
-from magma_ros.types import Stop, StopReason
+from magma_ros.stops import Stop, StopReason
 
 _RETRY_AFTER = Duration(seconds=1)
 

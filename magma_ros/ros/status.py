@@ -11,7 +11,8 @@ from magma_ros.msg import PolicyStatus
 from magma_ros.ros.goal import Assignment, Ending, Outcome
 from magma_ros.ros.inference_worker import Answer
 from magma_ros.ros.interface import STATUS
-from magma_ros.types import SafeAction, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import SafeAction
 
 
 class StatusReporter:

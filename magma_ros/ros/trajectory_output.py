@@ -14,9 +14,10 @@ from magma_ros.arm import Arm
 from magma_ros.errors import KinematicsError
 from magma_ros.kinematics import Kinematics, require_pinocchio
 from magma_ros.ros.command_topic import CommandTopic
-from magma_ros.ros.interface import LATCHED, Topic
+from magma_ros.ros.endpoints import LATCHED, Topic
 from magma_ros.setpoint import Setpoint
-from magma_ros.types import FloatArray, Proprio, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import FloatArray, Proprio
 
 MAX_JOINT_LAG_RAD = 0.35
 """A joint that is told to be further from where it is measured stops the arm; twice what the arm's limits need."""

@@ -22,7 +22,8 @@ from magma_ros.geometry import relative_ee_delta
 from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.measured_state import MeasuredState
-from magma_ros.types import Action, FloatArray, Pose, StampedPose, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, FloatArray, Pose, StampedPose
 from magma_ros.wiggle_motion import CONTROL_RATE_HZ, Rest, WiggleMotion, off_path, rest_of, wiggle_contract
 
 _UNKNOWN_NODE, _NAMES_S = "_NODE_NAME_UNKNOWN_", 1.0  # what the middleware says at first, and how long [s]

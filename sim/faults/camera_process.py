@@ -11,7 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from magma_ros import arms
-from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros import conversions, endpoints, pictures
 from magma_ros.ros.spin import run
 from magma_ros.sim.faults.settings import CAMERA_RATE_HZ, CAMERA_SIZE_PX, RunFiles
 from magma_ros.sim.faults.switch import Switch
@@ -27,7 +27,7 @@ class CameraNode(Node):
         files = RunFiles(Path(self.declare_parameter("run_folder", "").value))
         self._switch = Switch(files.switch("camera"))
         topic = arms.load(files.arm).topics.cameras[0].topic
-        self._publisher = self.create_publisher(Image, topic, interface.SENSOR.profile())
+        self._publisher = self.create_publisher(Image, topic, endpoints.SENSOR.profile())
         width_px, height_px = CAMERA_SIZE_PX
         self._picture = np.random.default_rng(0).integers(0, 256, (height_px, width_px, 3), dtype=np.uint8)
         self.create_timer(1.0 / CAMERA_RATE_HZ, self._shoot)

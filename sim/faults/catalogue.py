@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from magma_ros.msg import EndEffectorDelta
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 from magma_ros.sim.faults import disk, malformed
 from magma_ros.sim.faults.fault import (
     Demand,
@@ -32,7 +32,7 @@ from magma_ros.sim.faults.graph import READY_S, Graph, GraphKind
 from magma_ros.sim.faults.measuring import closest_pair
 from magma_ros.sim.faults.policy import PAUSE_S
 from magma_ros.sim.faults.settings import CONTRACT, INSTRUCTION, STEP_M
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 NUM_GOALS = 1000
 _JUMP_S = 10.0
@@ -69,7 +69,7 @@ def _break_motion_node(graph: Graph) -> float:
 def _second_publisher(graph: Graph) -> float:
     onset_s = time.monotonic()
     graph.witness.second_publisher = graph.witness.node.create_publisher(
-        TwistStamped, graph.arm.output.topic, interface.COMMAND.profile()
+        TwistStamped, graph.arm.output.topic, endpoints.COMMAND.profile()
     )
     return onset_s
 

@@ -12,7 +12,7 @@ from lifecycle_msgs.msg import Transition
 
 from magma_ros.sim.faults.graph import Graph, GraphKind
 from magma_ros.sim.faults.measuring import DEATH_S, STOP_S
-from magma_ros.types import Severity, StopReason
+from magma_ros.stops import Severity, StopReason
 
 
 class Demand(Enum):

@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64, Header, String
 
 from magma_ros.msg import EndEffectorDelta, PolicyStatus
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 from magma_ros.sim.faults.graph import Graph
 from magma_ros.sim.faults.settings import pose_topic
 
@@ -61,7 +61,7 @@ def send_all(graph: Graph) -> float:
     onset_s = time.monotonic()
     for topic, message in messages(graph):
         if topic not in publishers:
-            qos = interface.LATCHED if topic in _LATCHED else interface.COMMAND
+            qos = endpoints.LATCHED if topic in _LATCHED else endpoints.COMMAND
             publishers[topic] = node.create_publisher(type(message), topic, qos.profile())
             matched = publishers[topic].get_subscription_count
             graph.wait(lambda: matched() > 0, timeout_s=2.0, what=f"{topic} is read")  # noqa: B023 - called at once

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magma_ros.arm import Limits
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 REST_M_S, REST_RAD_S = 1e-6, 1e-6
 """A command with speeds of at most this is zero [m/s, rad/s]."""

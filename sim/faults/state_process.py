@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from magma_ros import arms
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, endpoints
 from magma_ros.ros.spin import run
 from magma_ros.sim.faults.settings import RunFiles, pose_topic
 from magma_ros.sim.faults.switch import Switch
@@ -41,7 +41,7 @@ class StateNode(Node):
         """Nothing is held."""
 
     def _relay(self, topic: str, message_type: Any) -> None:
-        publisher = self.create_publisher(message_type, topic, interface.STATE.profile())
+        publisher = self.create_publisher(message_type, topic, endpoints.STATE.profile())
 
         def hand_on(message: Any) -> None:
             fault = self._switch.ordered
@@ -60,7 +60,7 @@ class StateNode(Node):
                 self._switch.begin()
             publisher.publish(message)
 
-        self.create_subscription(message_type, TRUE_PREFIX + topic, hand_on, interface.STATE.profile())
+        self.create_subscription(message_type, TRUE_PREFIX + topic, hand_on, endpoints.STATE.profile())
 
     def _misplace(self, message: PoseStamped, fault: str) -> bool:
         position, workspace = message.pose.position, self._arm.limits.workspace
@@ -79,7 +79,7 @@ class StateNode(Node):
     def _relay_transforms(self) -> None:
         from tf2_msgs.msg import TFMessage  # noqa: PLC0415 - only an arm that is measured by tf needs it
 
-        publisher = self.create_publisher(TFMessage, "/tf", interface.STATE.profile())
+        publisher = self.create_publisher(TFMessage, "/tf", endpoints.STATE.profile())
 
         def hand_on(message: TFMessage) -> None:
             if self._switch.ordered:
@@ -87,7 +87,7 @@ class StateNode(Node):
             else:
                 publisher.publish(message)
 
-        self.create_subscription(TFMessage, f"/{TRUE_PREFIX}tf", hand_on, interface.STATE.profile())
+        self.create_subscription(TFMessage, f"/{TRUE_PREFIX}tf", hand_on, endpoints.STATE.profile())
 
 
 def main() -> int:

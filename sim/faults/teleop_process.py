@@ -16,7 +16,7 @@ from magma_ros.ros import conversions, interface
 from magma_ros.ros.spin import run
 from magma_ros.sim.faults.settings import CONTRACT, RADIUS_M, STEP_M, RunFiles
 from magma_ros.sim.faults.switch import Switch
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 _PERIOD_S, _OLD_S = 0.02, 1.0
 _SPEED_M_S = STEP_M * CONTRACT.control_rate_hz

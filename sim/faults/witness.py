@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 from magma_ros.arm import Arm, GripperTopic
 from magma_ros.errors import EnvError
 from magma_ros.msg import MotionStatus, PolicyStatus
-from magma_ros.ros import conversions, interface
+from magma_ros.ros import conversions, endpoints, interface
 from magma_ros.sim.faults.measuring import Position, Report, Sample
 from magma_ros.sim.faults.settings import pose_topic
 from magma_ros.srv import SetInstruction
@@ -133,10 +133,10 @@ class Witness:
     def _subscribe(self) -> None:
         arm, node = self._arm, self.node
         assert isinstance(arm.gripper.command, GripperTopic)
-        node.create_subscription(TwistStamped, arm.output.topic, self._on_command, interface.COMMAND.profile())
-        node.create_subscription(Float64, arm.gripper.command.topic, self._on_gripper, interface.COMMAND.profile())
+        node.create_subscription(TwistStamped, arm.output.topic, self._on_command, endpoints.COMMAND.profile())
+        node.create_subscription(Float64, arm.gripper.command.topic, self._on_gripper, endpoints.COMMAND.profile())
         if pose_topic(arm):
-            node.create_subscription(PoseStamped, pose_topic(arm), self._on_pose, interface.SENSOR.profile())
+            node.create_subscription(PoseStamped, pose_topic(arm), self._on_pose, endpoints.SENSOR.profile())
         interface.SETPOINT.subscribe(node, self._on_setpoint)
         interface.MOTION_STATUS.subscribe(node, self._on_motion_status)
         interface.STATUS.subscribe(node, self._on_policy_status)

@@ -12,7 +12,8 @@ import numpy as np
 
 from magma_ros.errors import SweepError
 from magma_ros.sim.rollout import Outcome
-from magma_ros.types import ImageArray, Observation, SafeAction, Stop
+from magma_ros.stops import Stop
+from magma_ros.types import ImageArray, Observation, SafeAction
 
 MAX_BYTES = 200_000
 _SPEED = 2.0

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from magma_ros.markup import Markup, breakable, element, join
+from magma_ros.markup import Markup, breakable, document, element, join
 from magma_ros.sim.report import background, versus
 from magma_ros.sim.report.contents import Report
 from magma_ros.sim.report.figures import counted, duration, percent, percent_interval, quantity, ticks
@@ -23,15 +23,7 @@ _OPEN_CHARTS = 12
 def to_page(report: Report) -> str:
     """The whole file."""
     title = f"{report.label(report.sweep)} on {report.sweep.record.spec.suite}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(_STYLE.read_text(encoding="utf-8"))),
-    )
-    body = element("body", element("main", list(_sections(report))))
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(title, _sections(report), style=_STYLE.read_text(encoding="utf-8"))
 
 
 def _sections(report: Report) -> Iterator[Markup | None]:

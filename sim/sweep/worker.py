@@ -20,7 +20,8 @@ from magma_ros.sim.policies import load_policy
 from magma_ros.sim.rollout import RolloutResult, rollout
 from magma_ros.sim.suites import Suite, Task
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
-from magma_ros.types import ActionChunk, Observation, StopReason
+from magma_ros.stops import StopReason
+from magma_ros.types import ActionChunk, Observation
 
 if TYPE_CHECKING:
     from magma_ros.sim.report.films import FilmRecorder

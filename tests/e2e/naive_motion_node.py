@@ -7,7 +7,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from magma_ros import arms
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 from magma_ros.ros.spin import run
 from magma_ros.sim.faults.settings import CONTRACT
 
@@ -17,7 +17,7 @@ class NaiveMotionNode(Node):
         super().__init__("motion_node")
         arm = arms.load(self.declare_parameter("arm", "").value)
         self._last = TwistStamped()
-        self._commands = self.create_publisher(TwistStamped, arm.output.topic, interface.COMMAND.profile())
+        self._commands = self.create_publisher(TwistStamped, arm.output.topic, endpoints.COMMAND.profile())
         interface.POLICY_ACTION.subscribe(self, self._on_action)
         self.create_timer(1.0 / arm.command_rate_hz, self._repeat)
         for name in (interface.HALT.name, interface.RESET_HALT.name):

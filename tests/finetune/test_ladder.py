@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from magma_ros import checkpoint
-from magma_ros.checkpoint import LADDER_NAME, manifest_digest
+from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder
 from magma_ros.finetune.ladder import RUNGS, Rung

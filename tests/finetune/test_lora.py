@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from magma_ros import checkpoint
+from magma_ros import checkpoint, checkpoint_files
 from magma_ros.adapter_files import describe_base
 from magma_ros.checkpoint import load_model, load_pipeline, load_policy
 from magma_ros.cli import main
@@ -162,7 +162,7 @@ def test_a_folder_is_not_merged_over(tmp_path: Path) -> None:
     saved(tmp_path / "adapter", base, LORA)
     with pytest.raises(CheckpointError, match="does not exist yet"):
         lora.merge_adapter(tmp_path / "adapter", base)
-    checkpoint.verify_files(base)
+    checkpoint_files.verify_files(base)
 
 
 def test_an_adapter_can_be_trained_on(tmp_path: Path) -> None:

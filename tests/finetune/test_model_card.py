@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from magma_ros.checkpoint import manifest_digest
+from magma_ros.checkpoint_files import manifest_digest
 from magma_ros.errors import CheckpointError
 from magma_ros.finetune import ladder, model_card
 from magma_ros.finetune.ladder import RUNGS, Rung

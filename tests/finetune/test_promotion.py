@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from magma_ros import checkpoint
-from magma_ros.checkpoint import load_policy, manifest_digest
+from magma_ros import checkpoint, checkpoint_files
+from magma_ros.checkpoint import load_policy
+from magma_ros.checkpoint_files import manifest_digest
 from magma_ros.errors import CheckpointError, ContractError, PromotionError
 from magma_ros.finetune import ladder, promotion
 from magma_ros.finetune.ladder import RUNGS, Rung, RungName
@@ -93,7 +94,7 @@ def test_a_checkpoint_of_another_motion_is_refused(tmp_path) -> None:
     contract = replace(pipeline.contract, embodiment="other_arm")
     Pipeline(replace(pipeline.config, contract=contract)).save(other)
     manifest = read_object(other / "magma_ros.json")
-    manifest["files"]["dataset_statistics.json"] = checkpoint._sha256(other / "dataset_statistics.json")
+    manifest["files"]["dataset_statistics.json"] = checkpoint_files.sha256_of(other / "dataset_statistics.json")
     (other / "magma_ros.json").write_text(json.dumps(manifest))
     with pytest.raises(ContractError, match="embodiment"):
         promote(climb(other), to)

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, ReliabilityPolicy
 
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 from magma_ros.ros.motion_node import MotionNode
 from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.policy_node import PolicyNode
@@ -170,11 +170,11 @@ def test_names_are_relative():
 
 def test_every_quality_of_service_is_explicit():
     """A profile names reliability, durability, history and depth, and is a new object each time."""
-    profile = interface.SENSOR.profile()
-    assert profile is not interface.SENSOR.profile()
+    profile = endpoints.SENSOR.profile()
+    assert profile is not endpoints.SENSOR.profile()
     assert (profile.reliability, profile.durability) == (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
     assert (profile.history, profile.depth) == (HistoryPolicy.KEEP_LAST, 1)
-    assert interface.LATCHED.profile().durability is DurabilityPolicy.TRANSIENT_LOCAL
+    assert endpoints.LATCHED.profile().durability is DurabilityPolicy.TRANSIENT_LOCAL
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from magma_ros.msg import EndEffectorDelta, MotionStatus, PolicyStatus
-from magma_ros.ros import interface
+from magma_ros.ros import endpoints, interface
 
 CONFIG = Path(__file__).parents[2] / "config"
 RVIZ = yaml.safe_load((CONFIG / "rviz/magma_ros.rviz").read_text())
 FOXGLOVE = json.loads((CONFIG / "foxglove/magma_ros.json").read_text())
-TOPICS = {row.name.lstrip("/"): row for row in vars(interface).values() if isinstance(row, interface.Topic)}
-SERVICES = {row.name for row in vars(interface).values() if isinstance(row, interface.Service)}
+TOPICS = {row.name.lstrip("/"): row for row in vars(interface).values() if isinstance(row, endpoints.Topic)}
+SERVICES = {row.name for row in vars(interface).values() if isinstance(row, endpoints.Service)}
 SHOWN = {"camera/image_raw", "annotated/image_raw", "planned_motion", "trace_markers", "setpoint"}
 RVIZ_MESSAGES = {"MarkerArray": "MarkerArray", "Pose": "PoseStamped", "Image": "Image"}
 DISPLAYS = [display for display in RVIZ["Visualization Manager"]["Displays"] if "Topic" in display]

@@ -18,6 +18,7 @@ NP_ROOMS = (
     "magma_ros.arm",
     "magma_ros.arm_checks",
     "magma_ros.arms",
+    "magma_ros.stops",
     "magma_ros.types",
     "magma_ros.contract",
     "magma_ros.geometry",

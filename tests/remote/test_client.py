@@ -33,7 +33,7 @@ from magma_ros.remote.access import TOKEN_VARIABLE
 from magma_ros.remote.client import RemotePolicy
 from magma_ros.remote.protocol import Handshake, Reply, Request
 from magma_ros.sim import policies
-from magma_ros.types import Stop, StopReason
+from magma_ros.stops import Stop, StopReason
 from tests.examples import CONTRACT, LIMITS, ScriptedPolicy, make_chunk, make_observation
 from tests.interface.test_np_rooms import BLOCKER
 from tests.remote.serving import (

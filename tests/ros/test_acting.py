@@ -19,7 +19,8 @@ from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import build
 from magma_ros.ros.status import StatusReporter
 from magma_ros.ros.talk import Talk
-from magma_ros.types import ActionChunk, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import ActionChunk
 from tests.ros.arm_messages import joint_state, picture, pose_stamped, rest
 from tests.ros.test_policy_setup import contract
 

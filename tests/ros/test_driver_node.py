@@ -10,7 +10,7 @@ from std_msgs.msg import Float64
 
 from magma_ros import arms
 from magma_ros.ros import conversions, interface
-from magma_ros.ros.interface import COMMAND, Topic
+from magma_ros.ros.endpoints import COMMAND, Topic
 from magma_ros.types import Action
 
 TWIST = Topic("twist_command", TwistStamped, COMMAND, COMMAND, "")

@@ -24,7 +24,8 @@ from magma_ros.ros.policy_setup import build, build_beside
 from magma_ros.ros.policy_swap import PREVIOUS, PolicySwap
 from magma_ros.ros.status import StatusReporter
 from magma_ros.ros.swap_trial import TrialBound
-from magma_ros.types import ActionChunk, Observation, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import ActionChunk, Observation
 from tests.ros.arm_messages import joint_state, picture, pose_stamped, rest
 from tests.ros.test_policy_setup import contract
 

@@ -2,7 +2,8 @@ import pytest
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.ros.goal import Assignment, Outcome
-from magma_ros.types import Action, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, SafeAction
 
 MOVE = SafeAction(Action([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 1.0, "base_link"))
 HOLD = Stop(StopReason.UNDECODABLE, "six tokens")

@@ -8,7 +8,8 @@ from builtin_interfaces.msg import Time
 from magma_ros.errors import PolicyError
 from magma_ros.ros.inference_worker import Answer, InferenceWorker, Job
 from magma_ros.ros.talk import Talk
-from magma_ros.types import Action, Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, Observation, SafeAction
 
 MOVE = SafeAction(Action(np.zeros(3), np.zeros(3), 1.0, "base_link"))
 

@@ -26,8 +26,9 @@ from magma_ros.ros import conversions
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.observing import Observer
 from magma_ros.ros.pictures import ENCODINGS
+from magma_ros.stops import Stop
 from magma_ros.supervision import Supervisor, SupervisorOptions
-from magma_ros.types import Observation, Pose, Proprio, SafeAction, StampedPose, Stop
+from magma_ros.types import Observation, Pose, Proprio, SafeAction, StampedPose
 from tests.ros.arm_messages import measured_state, picture
 
 SIM, UR5E = arms.load("sim"), arms.load("ur5e")

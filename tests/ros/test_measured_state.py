@@ -12,9 +12,10 @@ from magma_ros import arms
 from magma_ros.errors import ArmConfigError
 from magma_ros.ros import measured_state
 from magma_ros.ros.conversions import time_message
-from magma_ros.ros.interface import Qos
+from magma_ros.ros.endpoints import Qos
 from magma_ros.ros.measured_state import MeasuredState
-from magma_ros.types import Proprio, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Proprio
 from tests.ros.arm_messages import joint_state, pose_stamped, rest, transform
 
 SIM, UR5E, FR3 = arms.load("sim"), arms.load("ur5e"), arms.load("fr3")

@@ -10,8 +10,9 @@ from magma_ros.errors import InvalidInputError
 from magma_ros.ros.conversions import time_message
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.observing import Observer
+from magma_ros.stops import StopReason
 from magma_ros.synchronizer import UNMATCHED
-from magma_ros.types import Observation, StopReason
+from magma_ros.types import Observation
 from tests.ros.arm_messages import measured_state, picture, pose_stamped
 
 ARM = arms.load("sim")

@@ -15,11 +15,12 @@ from magma_ros.errors import ArmConfigError, KinematicsError
 from magma_ros.kinematics import Kinematics
 from magma_ros.msg import EndEffectorDelta
 from magma_ros.ros.conversions import time_message
-from magma_ros.ros.interface import LATCHED
+from magma_ros.ros.endpoints import LATCHED
 from magma_ros.ros.outputs import StepOutput, setpoint_output
 from magma_ros.ros.trajectory_output import MAX_JOINT_LAG_RAD
 from magma_ros.setpoint import Setpoint
-from magma_ros.types import Action, Pose, Proprio, StopReason
+from magma_ros.stops import StopReason
+from magma_ros.types import Action, Pose, Proprio
 from tests.ros.two_nodes import TwoNodes
 from tests.wx250s_urdf import HOME, urdf
 

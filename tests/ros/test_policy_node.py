@@ -14,7 +14,7 @@ from std_msgs.msg import String
 from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.ros import conversions, interface
 from magma_ros.ros.goal import Outcome
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 SCRIPT = str(Path(__file__).with_name("scripted_policy_node.py"))
 

@@ -11,7 +11,7 @@ from magma_ros.msg import MotionStatus, PolicyStatus
 from magma_ros.ros import interface
 from magma_ros.ros.policy_swap import PREVIOUS
 from magma_ros.srv import SwapPolicy
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 SCRIPT = str(Path(__file__).with_name("swappable_policy_node.py"))
 UP, ASIDE, TOO_LONG = (0.0, 0.0, 0.01), (0.01, 0.0, 0.0), (0.2, 0.0, 0.0)

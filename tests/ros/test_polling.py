@@ -6,7 +6,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from magma_ros.ros.interface import STATE, Topic
+from magma_ros.ros.endpoints import STATE, Topic
 from magma_ros.ros.polling import DEPTH, PolledSubscription
 
 WORDS = Topic("words", String, STATE, STATE, "words that a test sends")

@@ -5,7 +5,7 @@ import pytest
 from geometry_msgs.msg import TwistStamped
 
 from magma_ros.ros import interface
-from magma_ros.ros.interface import COMMAND, Topic
+from magma_ros.ros.endpoints import COMMAND, Topic
 
 TWIST = Topic("twist_command", TwistStamped, COMMAND, COMMAND, "")
 

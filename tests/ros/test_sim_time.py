@@ -8,7 +8,8 @@ from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 
 from magma_ros.ros import conversions, interface, pictures
-from magma_ros.types import Proprio, StopReason
+from magma_ros.stops import StopReason
+from magma_ros.types import Proprio
 
 PROPRIO = Proprio(np.array([0.3, 0.0, 0.15]), np.array([0.0, 0.0, 0.0, 1.0]), 1.0, np.zeros(6))
 JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")

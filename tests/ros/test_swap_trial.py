@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from magma_ros.ros.swap_trial import SwapTrial, TrialBound
-from magma_ros.types import Action, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Action, SafeAction
 
 GOOD = SafeAction(Action(np.zeros(3), np.zeros(3), 1.0, "base_link"))
 UNSURE = SafeAction(GOOD.action, ("entropy", "translation_step"))

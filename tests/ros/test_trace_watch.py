@@ -11,7 +11,7 @@ from rclpy.action import ActionClient
 from magma_ros import arms
 from magma_ros.action import Ask
 from magma_ros.camera_model import CameraModel
-from magma_ros.ros import conversions, interface, pictures
+from magma_ros.ros import conversions, endpoints, interface, pictures
 from magma_ros.ros.camera_info import camera_info_message
 from magma_ros.sim.bridge.scene import camera_matrix
 from magma_ros.types import Pose
@@ -49,7 +49,7 @@ class MovingArm:
         }
         self._shade = 0
         peer.node.create_subscription(
-            interface.POLICY_ACTION.message, interface.POLICY_ACTION.name, self._move, interface.COMMAND.profile()
+            interface.POLICY_ACTION.message, interface.POLICY_ACTION.name, self._move, endpoints.COMMAND.profile()
         )
         peer.node.create_timer(1.0 / RATE_HZ, self.show)
 

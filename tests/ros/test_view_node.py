@@ -6,7 +6,7 @@ from visualization_msgs.msg import Marker
 
 from magma_ros.msg import EndEffectorDelta, MotionStatus, PolicyStatus
 from magma_ros.overlay import FOOTER_PX, HEADER_PX, RED, WIDTH_PX
-from magma_ros.ros import interface, pictures
+from magma_ros.ros import endpoints, interface, pictures
 
 VIEW = ("-m", "magma_ros.ros.view_node")
 
@@ -112,7 +112,7 @@ def test_nobody_looking_costs_no_picture(peer):
     peer.spin(0.5)
     assert 0 == peer.node.count_subscribers("/unwatched/camera/image_raw")
     watcher = peer.node.create_subscription(
-        interface.ANNOTATED.message, "/unwatched/annotated/image_raw", print, interface.SENSOR.profile()
+        interface.ANNOTATED.message, "/unwatched/annotated/image_raw", print, endpoints.SENSOR.profile()
     )
     peer.wait(lambda: peer.node.count_subscribers("/unwatched/camera/image_raw") == 1, what="the camera's reader")
     peer.node.destroy_subscription(watcher)

@@ -11,7 +11,7 @@ from magma_ros.errors import PolicyError
 from magma_ros.policy import Policy
 from magma_ros.sim.latency import UniformLatency
 from magma_ros.sim.rollout import RolloutResult, rollout
-from magma_ros.types import Stop
+from magma_ros.stops import Stop
 from tests.examples import LIMITS, ScriptedPolicy, make_action, make_chunk
 from tests.sim.toy_env import ReachPolicy, ToyEnv
 

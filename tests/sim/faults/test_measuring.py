@@ -17,7 +17,7 @@ from magma_ros.sim.faults.measuring import (
     time_problems,
     was_moving,
 )
-from magma_ros.types import StopReason
+from magma_ros.stops import StopReason
 
 LIMIT_S = 0.12
 PERIOD_S = 0.02

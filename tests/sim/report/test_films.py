@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from magma_ros.sim.report.films import MAX_BYTES, FilmRecorder
-from magma_ros.types import Observation, SafeAction, Stop, StopReason
+from magma_ros.stops import Stop, StopReason
+from magma_ros.types import Observation, SafeAction
 from tests.examples import make_action, make_proprio
 
 MOVES = SafeAction(make_action())
