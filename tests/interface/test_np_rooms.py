@@ -38,6 +38,7 @@ NP_ROOMS = (
     "magma_ros.folder_lock",
     "magma_ros.sources",
     "magma_ros.embodiments",
+    "magma_ros.checkpoint_files",
     "magma_ros.pipeline",
     "magma_ros.episodes",
     "magma_ros.policy",
