@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
+from multiprocessing.util import Finalize
 from threading import Thread
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -165,7 +166,9 @@ _worker_here: list[Worker[Any, Any]] = []
 
 def _start(make_worker: Callable[[], Worker[Any, Any]]) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
-    _worker_here.append(make_worker())
+    worker = make_worker()
+    _worker_here.append(worker)
+    Finalize(None, worker.close, exitpriority=0)  # before libraries close what the worker still draws with
 
 
 def _end_with_parent() -> None:

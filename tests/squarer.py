@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import closing
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from magma_ros.errors import EnvError, InvalidInputError
 from magma_ros.in_order import InOrder
@@ -14,8 +15,9 @@ from magma_ros.in_order import InOrder
 class Squarer:
     """Squares numbers; ends its process at a negative one."""
 
-    def __init__(self) -> None:
+    def __init__(self, diary: Path | None = None) -> None:
         self.is_closed = False
+        self._diary = diary
 
     def __call__(self, item: int, /) -> tuple[int, int]:
         """The square, and who made it."""
@@ -26,6 +28,8 @@ class Squarer:
     def close(self) -> None:
         """It can be seen that this was called."""
         self.is_closed = True
+        if self._diary is not None:
+            (self._diary / str(os.getpid())).touch()
 
 
 class Refuser:

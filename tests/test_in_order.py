@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
+from pathlib import Path
 from select import select
 
 import pytest
@@ -33,6 +35,14 @@ def test_two_workers_keep_the_order_and_may_be_left_early() -> None:
     assert [i**2 for i in range(20)] == [square for square, _ in first]
     assert [25, 36, 49, 64] == [square for square, _ in second]
     assert os.getpid() not in {pid for _, pid in first + second}
+
+
+def test_each_process_closes_its_worker(tmp_path: Path) -> None:
+    """Before it ends, in the process that used it: what holds a window or a network lets go of it."""
+    with closing(InOrder(partial(Squarer, tmp_path), workers=2, error=EnvError)) as row:
+        workers = {pid for _, pid in row.map(range(20))}
+        assert [] == list(tmp_path.iterdir())
+    assert workers <= {int(path.name) for path in tmp_path.iterdir()}
 
 
 def test_a_dead_worker_is_said() -> None:
