@@ -12,7 +12,7 @@ from magma_ros.safety import SafetyLimits
 from magma_ros.sim.libero import protocol as libero
 
 Simulator = Literal["bridge", "libero"]
-Look = Literal["matching", "variants"]
+Look = Literal["matching", "variants", "shifted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Suite:
         control_rate_hz: Policy steps per simulated second [Hz].
         limits: What the arm may be told in one step.
         tasks: Its goals.
-        look: The scenes as they are, or with light, table, camera and objects drawn from each trial's seed.
+        look: The scenes as they are, with light, table, camera and objects drawn from each trial's seed, or all of them
+            on one other table and seen from one other place.
     """
 
     name: str
@@ -120,6 +121,9 @@ BRIDGE = Suite(
 BRIDGE_VARIANTS = replace(BRIDGE, name="bridge_variants", look="variants")
 """The same, each trial with one thing changed: see `variant_of_seed`."""
 
+BRIDGE_SHIFTED = replace(BRIDGE, name="bridge_shifted", look="shifted")
+"""The same on another robot, so to speak: what a policy has to be adapted to."""
+
 VARIANT_AXES = ("light", "table", "camera", "distractors", "colours", "unseen_object")
 
 
@@ -157,7 +161,9 @@ def _libero_suite(suite: libero.LiberoSuite) -> Suite:
 
 LIBERO = tuple(_libero_suite(suite) for suite in libero.SUITES)
 
-SUITES: Mapping[str, Suite] = MappingProxyType({suite.name: suite for suite in (BRIDGE, BRIDGE_VARIANTS, *LIBERO)})
+SUITES: Mapping[str, Suite] = MappingProxyType(
+    {suite.name: suite for suite in (BRIDGE, BRIDGE_VARIANTS, BRIDGE_SHIFTED, *LIBERO)}
+)
 
 
 def find_suite(name: str) -> Suite:

@@ -12,7 +12,7 @@ from magma_ros.errors import EnvError, InvalidInputError
 from magma_ros.geometry import compose_ee_delta
 from magma_ros.sim.bridge import scene
 from magma_ros.sim.bridge.layouts import Layout, layout_of_seed
-from magma_ros.sim.bridge.looks import MATCHING, Look, look_of_seed
+from magma_ros.sim.bridge.looks import MATCHING, SHIFTED, Look, look_of_seed
 from magma_ros.sim.bridge.rendering import SceneRenderer
 from magma_ros.sim.bridge.success import CONSECUTIVE_GRASP_STEPS, has_moved
 from magma_ros.sim.bridge.tasks import find_task
@@ -76,7 +76,7 @@ class BridgeEnv:
         self.task = find_task(task)
         self.instruction = self.task.instruction
         self.contract = BRIDGE_CONTRACT
-        self._varies = look == "variants"
+        self._look_set: LookSet = look
         self._size_px = (image_size_px, image_size_px) if render else None
         self._world = World(self.task, MATCHING)
         self._renderer = self._new_renderer(self._size_px)
@@ -88,9 +88,11 @@ class BridgeEnv:
 
         With variants, `info["variant"]` names the axis along which the look of this seed departs from the fixed one.
         """
-        look = look_of_seed(seed, self.task) if self._varies else MATCHING
+        varies = self._look_set == "variants"
+        fixed = SHIFTED if self._look_set == "shifted" else MATCHING
+        look = look_of_seed(seed, self.task) if varies else fixed
         observation, info = self.reset_to(layout_of_seed(seed, self.task.placement), look)
-        return observation, {**info, "variant": look.axis} if self._varies else info
+        return observation, {**info, "variant": look.axis} if varies else info
 
     def reset_to(self, layout: Layout, look: Look = MATCHING) -> tuple[Observation, dict[str, Any]]:
         """As `reset`, with the things where `layout` puts them and the looks of `look`."""

@@ -1,4 +1,4 @@
-"""How a trial looks: the fixed look of visual matching, and variants that depart from it along one axis each."""
+"""How a trial looks: the fixed look of visual matching, variants along one axis each, and another robot's look."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Look:
     """Everything about a scene that its task leaves open; by default as in visual matching.
 
     Attributes:
-        axis: In which respect it departs from visual matching: a name in `AXES`, or "matching".
+        axis: In which respect it departs from visual matching: a name in `AXES`, "matching" or "shifted".
         light: The lights.
         surface: Of table or worktop; None for plain wood.
         camera_shift_m, camera_turn_rad: Of the camera, along and about its own axes: right, up, back.
@@ -69,6 +69,13 @@ class Look:
 
 
 MATCHING = Look()
+SHIFTED = Look(
+    axis="shifted",
+    surface=Surface("laminate", (0.78, 0.75, 0.7), 1),
+    camera_shift_m=(0.05, 0.02, 0.03),
+    camera_turn_rad=(0.04, -0.06, 0.02),
+)
+"""A robot that stands a little differently: a light table, the camera 6 cm and 4 degrees from its usual place."""
 
 
 def look_of_seed(seed: int, task: BridgeTask) -> Look:

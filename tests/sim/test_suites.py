@@ -21,9 +21,11 @@ from magma_ros.types import SafeAction
         ("eggplant_in_basket", "put eggplant into yellow basket", 120),
     ],
 )
-@pytest.mark.parametrize(("suite", "look"), [("bridge", "matching"), ("bridge_variants", "variants")])
+@pytest.mark.parametrize(
+    ("suite", "look"), [("bridge", "matching"), ("bridge_variants", "variants"), ("bridge_shifted", "shifted")]
+)
 def test_bridge_tasks_are_simplerenvs(suite: str, look: str, name: str, instruction: str, step_budget: int) -> None:
-    """Sentences and step budgets at 5 Hz are SimplerEnv's, in visual matching and in variants."""
+    """Sentences and step budgets at 5 Hz are SimplerEnv's, in visual matching, in variants and on the shifted robot."""
     found = find_suite(suite)
     task = found.task(name)
     assert (5.0, look) == (found.control_rate_hz, found.look)

@@ -10,7 +10,7 @@ from magma_ros.sim.bridge.distractors import RADIUS_M
 from magma_ros.sim.bridge.env import BridgeEnv
 from magma_ros.sim.bridge.experts import expert_for
 from magma_ros.sim.bridge.layouts import layout_of_seed
-from magma_ros.sim.bridge.looks import MATCHING, look_of_seed
+from magma_ros.sim.bridge.looks import MATCHING, SHIFTED, look_of_seed
 from magma_ros.sim.bridge.tasks import CARROT_ON_PLATE, STACK_CUBE, TASKS
 from magma_ros.sim.suites import VARIANT_AXES
 from magma_ros.types import Action
@@ -133,3 +133,17 @@ def test_visual_matching_names_no_variant():
     _, info = env.reset(seed=3)
     assert "variant" not in info
     assert MATCHING == env.get_state().look
+
+
+def test_the_shifted_robot_sees_the_same_trial_from_elsewhere():
+    """Every trial has its one other look, no variant, the states of visual matching to the bit, and other pictures."""
+    worlds = [BridgeEnv("stack_cube", image_size_px=32, look=look) for look in ("matching", "shifted")]
+    (info, plain, states), (moved_info, moved, moved_states) = (run(world, 3) for world in worlds)
+    looks = {worlds[1].reset(seed=seed) and worlds[1].get_state().look for seed in (3, 4)}
+    for world in worlds:
+        world.close()
+    assert {SHIFTED} == looks
+    assert info.keys() == moved_info.keys()
+    for state, other in zip(states, moved_states, strict=True):
+        assert state.physics.tobytes() == other.physics.tobytes()
+    assert np.abs(plain[0].images["image"].astype(int) - moved[0].images["image"]).mean() > 10
