@@ -20,7 +20,7 @@ from magma_ros import cli
 
 ROOT = Path(__file__).parents[2]
 SEEN_ELSEWHERE = re.compile(
-    r"\.|source|export|cat|cd|chmod|cp|kill|ls|mkdir|rm|sleep|test|wait|git|docker|openssl|colcon|ray|accelerate"
+    r"\.|source|export|cat|cd|chmod|cp|kill|ls|mkdir|rm|sleep|test|wait|git|docker|rosdep|openssl|colcon|ray|accelerate"
 )
 """Programs whose arguments nobody here can judge."""
 OURS = "magma_ros"
