@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import doc_blocks
+import docs_site
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
@@ -42,6 +44,13 @@ def test_every_link_of_the_site_holds(site):
         if not re.match(r"https?:|mailto:|data:", found["target"]) and not (page.parent / found["target"]).exists()
     }
     assert set() == missing
+
+
+def test_every_page_stands_in_the_navigation_once():
+    """What is written for readers is found from every page; decisions are listed on a page of their own."""
+    named = re.findall(r"[\w/-]+\.md", str(load_config(str(ROOT / "mkdocs.yml")).nav))
+    written = {docs_site.site_uri(path) for path in doc_blocks.pages()}
+    assert sorted(uri for uri in written if not uri.startswith("adr/0")) == sorted(named)
 
 
 def test_the_front_door_is_the_readme(site):
