@@ -128,6 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MagmaRosError as error:
         print(f"magma-ros {name}: {error}", file=sys.stderr)
         return exit_codes.REFUSED
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module == "magma_ros":
+            raise
+        from magma_ros.doctor.machine import what_brings  # noqa: PLC0415 - nothing else here needs it
+
+        print(f"magma-ros {name}: {module} is not installed: {what_brings(module)}", file=sys.stderr)
+        return exit_codes.REFUSED
     except KeyboardInterrupt:
         print(f"magma-ros {name}: interrupted", file=sys.stderr)
         return exit_codes.INTERRUPTED

@@ -5,6 +5,10 @@ class MagmaRosError(Exception):
     """Root of the project's errors; catch it to catch them all."""
 
 
+class NotBuiltError(MagmaRosError, ImportError):
+    """Messages, services and actions of this project that were not compiled for this Python."""
+
+
 class ContractError(MagmaRosError):
     """A value does not agree with the action contract: unit, frame, rotation form, rate or bounds."""
 

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from magma_ros import exit_codes
+from magma_ros import cli, exit_codes
 from magma_ros.cli import COMMANDS, STORY, _load, main
+from magma_ros.errors import MagmaRosError
 
 OWN_KIND = {
     ("merge", "dtype"),  # what is written, one of three; elsewhere any that torch knows
@@ -49,6 +50,43 @@ def test_unknown_subcommand_names_the_available_ones(capsys: pytest.CaptureFixtu
     """A typo exits 2 with the list."""
     assert main(["evaluate"]) == 2
     assert "available: " + ", ".join(COMMANDS) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "said"),
+    [
+        (MagmaRosError("expected a, got b"), 2, "magma-ros eval: expected a, got b"),
+        (ModuleNotFoundError(name="mujoco"), 2, "mujoco is not installed: pip install 'magma_ros[sim]'"),
+        (ModuleNotFoundError(name="sklearn.cluster"), 2, "sklearn is not installed: pip install 'magma_ros[finetune]'"),
+        (ModuleNotFoundError(name="cv2"), 2, "cv2 is not installed: pip install 'opencv-python'"),
+        (ModuleNotFoundError(name="rclpy"), 2, "rclpy is not installed: `magma-ros doctor` says"),
+        (KeyboardInterrupt(), 130, "magma-ros eval: interrupted"),
+    ],
+)
+def test_what_ends_a_subcommand_is_one_line_and_an_exit_status(
+    fault: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refusal, a package that is not there and Ctrl-C show no traceback; the line names the cure."""
+
+    def broken() -> None:
+        raise fault
+
+    monkeypatch.setattr(cli, "_load", lambda _: broken)
+    assert status == main(["eval"])
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert 1 == len(captured.err.strip().splitlines())
+
+
+def test_a_module_of_ours_that_is_missing_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not called somebody's installation: the traceback says where."""
+
+    def broken() -> None:
+        raise ModuleNotFoundError(name="magma_ros.typo")
+
+    monkeypatch.setattr(cli, "_load", lambda _: broken)
+    with pytest.raises(ModuleNotFoundError):
+        main(["eval"])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

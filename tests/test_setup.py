@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BUILD_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
+DATA = ".data/data/share/magma_ros/"
 ROOMS = {"magma_ros": "magma_ros", "sim": "magma_ros/sim", "finetune": "magma_ros/finetune"}
 
 
@@ -17,6 +18,7 @@ def wheel(tmp_path_factory) -> Path:
     tree = tmp_path_factory.mktemp("tree")
     for room in ROOMS:
         shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "config", tree / "config")
     for name in BUILD_FILES:
         shutil.copy(ROOT / name, tree / name)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", "dist", "."]
@@ -26,8 +28,15 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_every_module_and_every_asset(wheel) -> None:
     """Each file of the three rooms is in the wheel under its import name: modules, assets and py.typed."""
-    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name and DATA not in name}
     assert source_files() == shipped
+
+
+def test_the_wheel_brings_the_shared_files(wheel) -> None:
+    """Arms, profiles and layouts are installed where `shared_folders` looks for them, as colcon does."""
+    shipped = {name.partition(DATA)[2] for name in zipfile.ZipFile(wheel).namelist() if DATA in name}
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*") if path.is_file()} == shipped
+    assert {"config/arms/sim.yaml", "config/fastdds.xml"} <= shipped
 
 
 def test_the_wheel_installs_the_command_line(wheel) -> None:

@@ -36,6 +36,10 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Extra → what it needs; "" is needed by everything. A test compares it with `pyproject.toml`."""
 
+_PACKAGES = MappingProxyType(
+    {"cv2": "opencv-python", "google": "protobuf", "pinocchio": "pin", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+)
+"""Modules that are not called like the package that brings them."""
 _GIB = 2**30
 _NEEDED_DISK_GIB, _AMPLE_DISK_GIB = 1.0, 10.0
 _AMPLE_SHM_MIB = 256
@@ -79,6 +83,15 @@ def packages(installed: Callable[[str], str] = metadata.version) -> Iterator[Fin
             yield warn(name, f"missing: {', '.join(missing)}", f"if you need it: {_install(missing)}")
         else:
             yield ok(name, ", ".join(versions))
+
+
+def what_brings(module: str) -> str:
+    """How to get a module of another project that could not be imported."""
+    package = _PACKAGES.get(module, module.replace("_", "-"))
+    for extra, requirements in reversed(list(REQUIREMENTS.items())):  # sim before libero, which has MuJoCo, too
+        if package in (_parsed(requirement)[0] for requirement in requirements):
+            return f"pip install 'magma_ros[{extra}]'" if extra else _install([package])
+    return "`magma-ros doctor` says what this machine lacks"
 
 
 def gpu(load: Callable[[], Any] | None = None) -> Finding:
