@@ -12,6 +12,7 @@ from typing import Any
 
 from magma_ros import cli
 from magma_ros.ros import interface
+from magma_ros.ros.endpoints import Service, Topic
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -55,7 +56,7 @@ def topics() -> Iterator[str]:
     rows = [
         (code(row.name), kind(row.message, "msg"), quality(row.offered), quality(row.requested), row.meaning)
         for row in vars(interface).values()
-        if isinstance(row, interface.Topic)
+        if isinstance(row, Topic)
     ]
     yield from table(("topic", "type", "offered", "requested", "meaning"), sorted(rows))
     yield from ("", "## Services and actions")
@@ -63,7 +64,7 @@ def topics() -> Iterator[str]:
         of_kind = [
             (code(row.name), kind(row.interface, suffix), owner(row), row.meaning)
             for row in vars(interface).values()
-            if isinstance(row, interface.Service) and is_action(row.interface) == (suffix == "action")
+            if isinstance(row, Service) and is_action(row.interface) == (suffix == "action")
         ]
         yield from table(("service" if suffix == "srv" else "action", "type", "of", "meaning"), sorted(of_kind))
     yield from ("", "## Messages of ours")

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with av.open(str(options.film)) as film:
         rate = film.streams.video[0].average_rate
-        pictures = [frame.to_image() for frame in film.decode(video=0)][:: options.every]
+        pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)][
+            :: options.every
+        ]
     if not pictures or rate is None:
         print(
             f"{options.film}: expected a film with pictures and a rate, got {len(pictures)} pictures", file=sys.stderr

@@ -17,6 +17,7 @@ import tyro
 import yaml
 
 from magma_ros import cli
+from magma_ros.ros.endpoints import Service, Topic
 
 ROOT = Path(__file__).parents[2]
 SEEN_ELSEWHERE = re.compile(
@@ -136,9 +137,9 @@ def _of_message(name: str, interface: str, fields: dict[str, Any] | None) -> Ite
     rows = {
         value.name.lstrip("/"): getattr(value, "interface", None) or value.message
         for value in vars(table).values()
-        if isinstance(value, table.Topic | table.Service)
+        if isinstance(value, Topic | Service)
     }
-    services = {value.name: value.interface for value in vars(table).values() if isinstance(value, table.Service)}
+    services = {value.name: value.interface for value in vars(table).values() if isinstance(value, Service)}
     kind = interface.split("/")[1]
     known = (services if kind == "srv" else rows).get(name.lstrip("/"))
     if known is None or known.__name__ != interface.rsplit("/", 1)[-1]:
