@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -112,8 +113,10 @@ def gpu(load: Callable[[], Any] | None = None) -> Finding:
     return ok("GPU", f"torch {torch.__version__}; {'; '.join(devices)}")
 
 
-def mujoco_gl(chosen: str, renders: Callable[[str], str] | None = None) -> Finding:
+def mujoco_gl(chosen: str, renders: Callable[[str], str] | None = None, *, is_installed: bool | None = None) -> Finding:
     """A headless OpenGL draws a MuJoCo scene; `chosen` is what MUJOCO_GL says, empty to take the first that does."""
+    if not (find_spec("mujoco") if is_installed is None else is_installed):
+        return warn("MuJoCo GL", "MuJoCo is not installed", f"only the simulator needs it: {what_brings('mujoco')}")
     faults = {}
     for backend in (chosen,) if chosen else ("egl", "osmesa"):
         fault = (renders or render_fault)(backend)

@@ -98,6 +98,13 @@ def test_a_gpu_is_shown_with_its_memory_and_its_absence_warns():
     assert (Verdict.OK, "torch 2.13; cuda:0 RTX 4090, 10.0 of 24.0 GiB free") == (seen.verdict, seen.found)
 
 
+def test_a_robot_needs_no_simulator():
+    """Where MuJoCo is not installed nothing has to render: that is said, and is no failure."""
+    found = machine.mujoco_gl("", is_installed=False)
+    assert (Verdict.WARN, "MuJoCo is not installed") == (found.verdict, found.found)
+    assert "magma_ros[sim]" in found.cure
+
+
 def test_some_backend_renders_here():
     """The check draws a picture for real, in another process."""
     found = machine.mujoco_gl("")
