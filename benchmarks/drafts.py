@@ -1,7 +1,7 @@
 """Runs of the language model per action for several drafts, on episodes that a checkpoint itself acted out.
 
 The episodes are recorded first, in simulation; then each strategy answers the same pictures again and must give the
-same tokens. Counts do not depend on the machine's speed. `python benchmarks/drafts.py --seeds 10`
+same tokens. Counts do not depend on the machine's speed. `python benchmarks/drafts.py --trials 10`
 """
 
 import argparse
@@ -95,11 +95,11 @@ STRATEGIES: dict[str, tuple[Callable[[Sequence[Tokens]], Tokens | None], NextGue
 def main() -> None:
     """Record, replay, print one line per strategy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="episodes")
-    parser.add_argument("--first-seed", type=int, default=100, help="of their initial states")
+    parser.add_argument("--trials", type=int, default=5, help="episodes")
+    parser.add_argument("--seed", type=int, default=100, help="of the first initial state; the others follow")
     options = parser.parse_args()
     model = load_model(CHECKPOINT)
-    episodes = [record(model, seed) for seed in range(options.first_seed, options.first_seed + options.seeds)]
+    episodes = [record(model, seed) for seed in range(options.seed, options.seed + options.trials)]
     num_actions = sum(map(len, episodes))
     num_new = sum(int(differs(steps).sum()) for steps in episodes)
     print(
