@@ -27,11 +27,9 @@ from magma_ros.sim.envs import make_env
 from magma_ros.sim.perturbation import Perturbation, Perturber
 from magma_ros.sim.policies import expert_for
 from magma_ros.sim.provenance import source_commit
-from magma_ros.sim.suites import Suite, Task
+from magma_ros.sim.suites import FIRST_DEMO_SEED, Suite, Task
 from magma_ros.types import Action, Observation
 
-FIRST_SEED = 1_000_000
-"""Of collection; the seeds below are for evaluation."""
 REPORT_NAME = "report.json"
 
 Fields = dict[str, Any]
@@ -144,7 +142,7 @@ def collect(
     suite: Suite,
     tasks: Sequence[str] = (),
     num_episodes: int,
-    first_seed: int = FIRST_SEED,
+    first_seed: int = FIRST_DEMO_SEED,
     config: CollectConfig | None = None,
     workers: int = 2,
     on_attempt: Callable[[Attempt, int], None] | None = None,

@@ -16,8 +16,8 @@ from magma_ros.errors import EnvError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
 from magma_ros.sim.attempts import Attempt, TaskReport
-from magma_ros.sim.collect import FIRST_SEED, CollectConfig, collect
-from magma_ros.sim.suites import find_suite
+from magma_ros.sim.collect import CollectConfig, collect
+from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
 from magma_ros.sources import find
 
 
@@ -27,7 +27,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     suite: str = "bridge",
     task: tuple[str, ...] = (),
     episodes: int = 300,
-    seed: int = FIRST_SEED,
+    seed: int = FIRST_DEMO_SEED,
     workers: int = 2,
     policy: str = "expert",
     expert_share: float = 0.0,
@@ -49,9 +49,9 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     Returns:
         0, or 1 when the expert failed so often at a task that it was left incomplete.
     """
-    if episodes < 1 or workers < 1 or seed < FIRST_SEED or not 0.0 <= expert_share <= 1.0:
+    if episodes < 1 or workers < 1 or seed < FIRST_DEMO_SEED or not 0.0 <= expert_share <= 1.0:
         raise EnvError(
-            f"expected at least 1 episode and worker, a seed of at least {FIRST_SEED} and an expert share of "
+            f"expected at least 1 episode and worker, a seed of at least {FIRST_DEMO_SEED} and an expert share of "
             f"0 to 1, got {episodes}, {workers}, {seed} and {expert_share}"
         )
     protocol = find_suite(suite)

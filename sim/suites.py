@@ -11,6 +11,9 @@ from magma_ros.errors import EnvError
 from magma_ros.safety import SafetyLimits
 from magma_ros.sim.libero import protocol as libero
 
+FIRST_DEMO_SEED = 1_000_000
+"""Seeds from here on are for demonstrations; a policy is measured on the others."""
+
 Simulator = Literal["bridge", "libero"]
 Look = Literal["matching", "variants", "shifted"]
 

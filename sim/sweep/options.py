@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from magma_ros.errors import SweepError
-from magma_ros.sim.suites import Suite, find_suite
+from magma_ros.sim.suites import FIRST_DEMO_SEED, Suite, find_suite
 from magma_ros.sim.sweep.journal import require_usable
 
-FIRST_COLLECTION_SEED = 1_000_000
-"""Seeds from here on are for demonstrations; a policy is measured on the others."""
 _DEFAULT = ("bridge", "carrot_on_plate")
 
 
@@ -97,8 +95,8 @@ def check(question: Question, workplace: Workplace, keeping: Keeping) -> None:
     if question.trials < 1 or question.seed < 0:
         asked = f"{question.trials} and {question.seed}"
         raise SweepError(f"expected at least 1 trial and a seed of at least 0, got {asked}")
-    if question.seed + question.trials > FIRST_COLLECTION_SEED:
-        raise SweepError(f"expected seeds below {FIRST_COLLECTION_SEED}, the others are for demonstrations")
+    if question.seed + question.trials > FIRST_DEMO_SEED:
+        raise SweepError(f"expected seeds below {FIRST_DEMO_SEED}, the others are for demonstrations")
     for name, value, least in (
         ("execution_horizon", question.execution_horizon, 1),
         ("workers", workplace.workers, 1),

@@ -17,8 +17,8 @@ from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.sim.attempts import LOG_NAME
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
-from magma_ros.sim.collect import FIRST_SEED, REPORT_NAME, CollectConfig, collect
-from magma_ros.sim.suites import BRIDGE, Suite, Task
+from magma_ros.sim.collect import REPORT_NAME, CollectConfig, collect
+from magma_ros.sim.suites import BRIDGE, FIRST_DEMO_SEED, Suite, Task
 from magma_ros.types import ActionChunk
 from tests.examples import CONTRACT, NO_TOKENS
 from tests.sim.toy_demos import SUITE, HelplessExpert, RecordableToy, ToyExpert, collect_and_die, config
@@ -229,4 +229,4 @@ def test_a_task_that_nobody_perturbs_is_refused(tmp_path: Path) -> None:
 def test_the_first_seed_is_beyond_those_of_evaluation(toys: Path) -> None:
     """Collection begins at a million."""
     first = json.loads((toys / LOG_NAME).read_text().splitlines()[0])
-    assert first["seed"] == FIRST_SEED == 1_000_000
+    assert first["seed"] == FIRST_DEMO_SEED == 1_000_000
