@@ -68,13 +68,16 @@ class Start:
         return empty_network(self.config, shapes)[0].to(dtype)
 
     def describe(self) -> dict[str, Any] | None:
-        """The parent for the checkpoint's manifest: where it was, its fingerprint and the hashes of its weights."""
+        """The parent for the checkpoint's manifest: as the recipe calls it, its fingerprint and its weights' hashes."""
         if self.source is None:
             return None
         manifest = self.folder / MANIFEST_NAME
         fingerprint = read_object(manifest).get("fingerprint") if manifest.is_file() else None
-        base = describe_base(self.source)
-        return {"source": base.source, "fingerprint": fingerprint, "weights": dict(base.weights)}
+        return {
+            "source": self.source,
+            "fingerprint": fingerprint,
+            "weights": dict(describe_base(self.source).weights),
+        }
 
 
 def find_start(recipe: Recipe, material: Material, *, writes: bool) -> Start:
