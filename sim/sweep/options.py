@@ -9,15 +9,13 @@ from magma_ros.errors import SweepError
 from magma_ros.sim.suites import FIRST_DEMO_SEED, Suite, find_suite
 from magma_ros.sim.sweep.journal import require_usable
 
-_DEFAULT = ("bridge", "carrot_on_plate")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is measured.
 
     Attributes:
-        suite: Set of tasks; left out together with the task, the carrot of `bridge`, which magma-tiny was trained on.
+        suite: Set of tasks.
         task: One or several goals within the suite; left out, all of them.
         policy: expert, random, noop, a checkpoint (its name, folder or hub id), or the address of a policy server
             (ws://host:port).
@@ -29,7 +27,7 @@ class Question:
         width: End a task once its 95 % interval is at most so wide (0.1: ± 5 %), or after all `trials`.
     """
 
-    suite: str | None = None
+    suite: str = "bridge"
     task: tuple[str, ...] = ()
     policy: str = "magma-tiny"
     trials: int = 50
@@ -44,10 +42,9 @@ class Question:
         Raises:
             EnvError: there is no such suite or task.
         """
-        suite = find_suite(self.suite or _DEFAULT[0])
-        if self.task:
-            return suite, tuple(suite.task(name).name for name in self.task)
-        return suite, _DEFAULT[1:] if self.suite is None else tuple(task.name for task in suite.tasks)
+        suite = find_suite(self.suite)
+        names = self.task or [task.name for task in suite.tasks]
+        return suite, tuple(suite.task(name).name for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

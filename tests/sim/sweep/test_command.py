@@ -18,11 +18,13 @@ from magma_ros.sim.sweep.options import Question
 from tests.model.random_checkpoints import write_random_checkpoint
 from tests.sim.sweep import toys
 
+EVAL = ("eval", "--task", "carrot_on_plate")
+
 
 def test_eval_ends_in_the_summary_and_writes_its_figures(tmp_path, capsys):
     """The last line of output is the result; the file adds trials, versions and commit."""
     figures = tmp_path / "made" / "figures.json"
-    assert 0 == main(["eval", "--policy", "expert", "--trials", "2", "--seed", "30", "--json", str(figures)])
+    assert 0 == main([*EVAL, "--policy", "expert", "--trials", "2", "--seed", "30", "--json", str(figures)])
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert last.startswith("success_rate 1.00 (2/2), 95% Wilson [0.34, 1.00], errors 0, step_budget 60")
     assert last.endswith("seeds 30..31, policy expert")
@@ -35,7 +37,7 @@ def test_random_policy_repeats_with_its_seed(capsys):
     """Two runs of the same command print the same trials."""
     printed = []
     for _ in range(2):
-        assert 0 == main(["eval", "--policy", "random", "--trials", "1", "--seed", "5"])
+        assert 0 == main([*EVAL, "--policy", "random", "--trials", "1", "--seed", "5"])
         printed.append(capsys.readouterr())
     assert printed[0].out == printed[1].out
 
@@ -45,7 +47,7 @@ def finished(tmp_path_factory):
     """The folder of a sweep of two trials, filmed."""
     folder = tmp_path_factory.mktemp("sweeps") / "noop"
     arguments = ["--policy", "noop", "--trials", "2", "--films", "1", "--output", str(folder)]
-    assert 0 == main(["eval", *arguments])
+    assert 0 == main([*EVAL, *arguments])
     return folder
 
 
@@ -64,7 +66,7 @@ def test_a_sweep_is_gone_on_with_only_when_asked_and_only_the_same(finished, tmp
     folder = tmp_path / "noop"
     shutil.copytree(finished, folder)
     before = (folder / "trials.jsonl").read_bytes()
-    same = ["eval", "--policy", "noop", "--trials", "2", "--output", str(folder)]
+    same = [*EVAL, "--policy", "noop", "--trials", "2", "--output", str(folder)]
     assert 2 == main(same)
     assert "--resume" in capsys.readouterr().err
     assert 2 == main([*same, "--resume", "--execution-horizon", "3"])
@@ -77,7 +79,7 @@ def test_a_sweep_is_gone_on_with_only_when_asked_and_only_the_same(finished, tmp
 def test_an_error_makes_the_result_incomplete(monkeypatch, capsys):
     """The exit status says so, the line counts it, and the rate is of the others."""
     monkeypatch.setattr(command, "make_env", _fails_at_seed_1)
-    assert 1 == main(["eval", "--policy", "noop", "--trials", "3"])
+    assert 1 == main([*EVAL, "--policy", "noop", "--trials", "3"])
     printed = capsys.readouterr()
     assert "success_rate 0.00 (0/2), 95% Wilson [0.00, 0.66], errors 1," in printed.out
     assert "RuntimeError: the physics exploded" in printed.err
@@ -93,11 +95,10 @@ def _fails_at_seed_1(suite, task, *, render):
 
 
 def test_tasks_are_those_that_are_named_or_all_of_the_suite():
-    """Nothing at all means the one that the shipped checkpoint knows."""
-    assert ("carrot_on_plate",) == Question().choose_tasks()[1]
-    suite, tasks = Question(suite="bridge").choose_tasks()
+    """Nothing at all means the four Bridge tasks, which the shipped checkpoint knows."""
+    suite, tasks = Question().choose_tasks()
     assert tuple(task.name for task in suite.tasks) == tasks
-    assert tasks[:1] == Question(suite="bridge", task=tasks[:1]).choose_tasks()[1]
+    assert tasks[:1] == Question(task=tasks[:1]).choose_tasks()[1]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_refusals_are_one_line_and_exit_2(arguments, message, tmp_path, monkeypa
 def test_the_executable_runs_worker_processes():
     """They import the program's own file, which must not start a second sweep in each of them."""
     program = Path(__file__).parents[3] / "scripts" / "magma-ros"
-    command = [sys.executable, str(program), "eval", "--policy", "noop", "--trials", "2", "--workers", "2"]
+    command = [sys.executable, str(program), *EVAL, "--policy", "noop", "--trials", "2", "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "success_rate 0.00 (0/2), 95% Wilson [0.00, 0.66], errors 0," in done.stdout, done.stderr
     assert 0 == done.returncode
@@ -142,7 +143,7 @@ def test_the_executable_runs_worker_processes():
 def test_a_network_is_counted_and_known_by_its_weights(tmp_path, capsys):
     """Its runs are told per step; when its checkpoint has changed, the sweep does not go on with it."""
     checkpoint = write_random_checkpoint(tmp_path / "random")
-    asked = ["eval", "--policy", str(checkpoint), "--trials", "1", "--output", str(tmp_path / "sweep")]
+    asked = [*EVAL, "--policy", str(checkpoint), "--trials", "1", "--output", str(tmp_path / "sweep")]
     assert 0 == main(asked)
     assert "60 runs of the network for 60 environment steps: 1.00 per step" in capsys.readouterr().out
     manifest = checkpoint / MANIFEST_NAME
