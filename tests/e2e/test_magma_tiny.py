@@ -53,7 +53,7 @@ class Recorder:
 
 
 def test_drafting_saves_passes_and_changes_no_token() -> None:
-    """In a whole episode that it acts out it needs at most 4.0 passes per action, with the tokens of 7 passes per action."""
+    """In a whole episode that it acts out it needs at most 4.0 passes per action, with the tokens of 7 passes."""
     model = load_model(CHECKPOINT)
     recorder = Recorder(model)
     env = make_env(BRIDGE, BRIDGE.task("carrot_on_plate"))

@@ -26,7 +26,7 @@ def test_every_option_that_is_named_is_one(capsys: pytest.CaptureFixture[str]) -
 def test_the_segment_that_is_shown_can_be_read(tmp_path: Path) -> None:
     """And the rules are those of the code."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    (line,) = re.findall(r'^    (\{"video".*\})$', text, re.MULTILINE)
+    (line,) = re.findall(r'^(\{"video".*\})$', text, re.MULTILINE)
     path = tmp_path / "segments.jsonl"
     path.write_text(line)
     assert (Segment("day/film.mp4", 12.0, 20.5, "cut the bread"),) == read_segments(path)
