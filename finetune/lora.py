@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from magma_ros import checkpoint
 from magma_ros.adapter_files import Base, is_adapter, read_base, read_changes, write_adapter
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError, TrainingError
 from magma_ros.finetune.parts import Parts, is_lora, trainable
 from magma_ros.json_files import read_object
@@ -189,6 +190,8 @@ def merge_adapter(source: Path, output: Path, *, dtype: str = "bfloat16") -> Non
     manifest = read_object(source / MANIFEST_NAME)
     training = {**manifest["training"], "merged_from": manifest["files"]}
     checkpoint.save_checkpoint(output, network=network, pipeline=pipeline, training=training, dtype=dtype)
+    if "entropy_bounds" in manifest:
+        checkpoint.record_entropy_bounds(output, EntropyBounds.from_dict(manifest["entropy_bounds"]))
 
 
 def _low_rank(network: MagmaNetwork, layer: str, state: Mapping[str, Tensor]) -> LowRank:

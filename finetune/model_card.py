@@ -52,7 +52,7 @@ def compose(folder: Path) -> str:
         f"# Magma policy for {contract['embodiment']}",
         _identity(folder, manifest, training),
         "## What its actions mean",
-        _table(("field", "value"), _contract_rows(contract)),
+        _table(("field", "value"), [*_contract_rows(contract), _entropy_row(manifest)]),
         "A robot to which any of this does not apply must not be driven with it; `magma_ros` refuses if it can tell.",
         "## Data",
         _data(training, statistics),
@@ -86,6 +86,14 @@ def _contract_rows(contract: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for camera in contract["cameras"]:
         turned = ", turned by 180°" if camera["rotate_180"] else ""
         yield f"camera {camera['name']}", f"{camera['width_px']} x {camera['height_px']} px{turned}"
+
+
+def _entropy_row(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    bounds = manifest.get("entropy_bounds")
+    shown = (
+        _UNKNOWN if bounds is None else f"slows above {bounds['slow_nats']:.2f}, holds above {bounds['hold_nats']:.2f}"
+    )
+    return "mean entropy of an action's tokens [nat]", shown
 
 
 def _data(training: Mapping[str, Any], statistics: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError
 from magma_ros.pipeline import Pipeline, from_model_numbers
 from magma_ros.policy import ModelPolicy
-from magma_ros.types import FloatArray
+from magma_ros.types import ActionChunk, FloatArray
 
 AXES = ("dx_m", "dy_m", "dz_m", "rx_rad", "ry_rad", "rz_rad")
 """The six motion axes: translation [m] and rotation vector [rad] over one control step, in the contract's frame."""
@@ -62,6 +62,7 @@ class OpenLoopReport:
         num_episodes, num_steps: What was judged.
         mean_of: Whose mean action the first baseline repeats: `training` as the checkpoint's statistics tell it, or
             `judged` where they do not, which favours the baseline.
+        largest_entropy_nats: Largest of the frames' mean entropies over an action's tokens; 0 when not known [nat].
         policy: The policy's errors.
         mean: Errors of repeating that mean.
         previous: Errors of repeating the action before; at an episode's first step, of holding still.
@@ -72,6 +73,7 @@ class OpenLoopReport:
     num_episodes: int
     num_steps: int
     mean_of: Literal["training", "judged"]
+    largest_entropy_nats: float
     policy: ActionErrors
     mean: ActionErrors
     previous: ActionErrors
@@ -94,6 +96,7 @@ class OpenLoopReport:
         )
         rows.append(f"skill over the mean of the {self.mean_of} actions {self.skill_over_mean}")
         rows.append(f"skill over the previous action {self.skill_over_previous}")
+        rows.append(f"largest entropy of an action {self.largest_entropy_nats:.2f} nat a token")
         return [*rows, f"{self.num_steps} steps of {self.num_episodes} episodes"]
 
 
@@ -123,11 +126,13 @@ def open_loop_errors(
     policy.contract.require_same_motion(dataset.contract, who=str(dataset.folder))
     if not numbers:
         raise EpisodeError(f"{dataset.folder}: expected at least one episode to judge by, got none")
-    recorded, answered, previous = [], [], []
+    recorded, answered, previous, largest_nats = [], [], [], 0.0
     for number in numbers:
         episode = dataset.read(number)
         recorded.append(episode.actions)
-        answered.append(_answers(policy, episode, batch_size))
+        chunks = _answers(policy, episode, batch_size)
+        answered.append(np.stack([chunk.actions[0] for chunk in chunks]))
+        largest_nats = max(largest_nats, *(chunk.entropy_nats[0].mean() for chunk in chunks))
         previous.append(_previous_actions(episode))
     mean, mean_of = _mean_action(policy.pipeline, np.concatenate(recorded))
     means = [np.tile(mean, (len(actions), 1)) for actions in recorded]
@@ -145,6 +150,7 @@ def open_loop_errors(
         num_episodes=len(numbers),
         num_steps=sum(len(actions) for actions in recorded),
         mean_of=mean_of,
+        largest_entropy_nats=float(largest_nats),
         policy=sums["policy"].errors(draws),
         mean=sums["mean"].errors(draws),
         previous=sums["previous"].errors(draws),
@@ -153,13 +159,13 @@ def open_loop_errors(
     )
 
 
-def _answers(policy: ModelPolicy, episode: Episode, batch_size: int) -> FloatArray:
-    """The policy's action for each frame, (T, 7)."""
-    rows: list[FloatArray] = []
+def _answers(policy: ModelPolicy, episode: Episode, batch_size: int) -> list[ActionChunk]:
+    """The policy's answer for each frame."""
+    answers: list[ActionChunk] = []
     for start in range(0, len(episode), batch_size):
         frames = [episode.observation(step) for step in range(start, min(start + batch_size, len(episode)))]
-        rows += [chunk.actions[0] for chunk in policy.infer_batch(frames)]
-    return np.stack(rows)
+        answers += policy.infer_batch(frames)
+    return answers
 
 
 def _previous_actions(episode: Episode) -> FloatArray:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from magma_ros import checkpoint
 from magma_ros.adapter_files import describe_base
+from magma_ros.entropy_bounds import bounds_above
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.lora import merge_adapter, save_adapter
 from magma_ros.finetune.material import Material
@@ -82,7 +83,7 @@ class Result:
             self._write_adapter(network, trained, training, partial)
 
     def judge(self, device: torch.device) -> None:
-        """Ask what was written about held-out episodes, as a robot would, and put the errors into its manifest."""
+        """Ask what was written about held-out episodes, as a robot would; errors and entropy go into its manifest."""
         partial = self.recipe.output / _PARTIAL
         chosen = [(one.folder, one.numbers or ()) for one in self.material.held_out]
         if not chosen or not self.recipe.num_judged_episodes:
@@ -97,6 +98,8 @@ class Result:
             _LOG.info("held-out episodes of %s:\n%s", folder, "\n".join(report.lines()))
         manifest = read_object(partial / MANIFEST_NAME)
         manifest["training"]["metrics"]["open_loop"] = {name: report.to_dict() for name, report in reports.items()}
+        largest_nats = max(report.largest_entropy_nats for report in reports.values())
+        manifest["entropy_bounds"] = bounds_above(largest_nats).to_dict()
         replace_json(partial / MANIFEST_NAME, json.loads(json.dumps(manifest)))
 
     def publish(self) -> None:

@@ -2,8 +2,8 @@
 
 Files: `config.json`, `preprocessor_config.json`, `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`,
 `generation_config.json`, `model.safetensors` (or shards and their index), `dataset_statistics.json` and our
-`magma_ros.json` with format, action contract, fingerprint, golden output, library versions and the SHA-256 of every
-other file. In place of the weights there may be an adapter, see `adapter_files`.
+`magma_ros.json` with format, action contract, fingerprint, golden output, bounds of its actions' entropy, library
+versions and the SHA-256 of every other file. In place of the weights there may be an adapter, see `adapter_files`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from magma_ros.activation import activate
 from magma_ros.activation_report import ActivationReport
 from magma_ros.checkpoint_files import content_of, sha256_of, verify_files
 from magma_ros.embodiments import Embodiment
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError
 from magma_ros.golden import Golden, Question, ask
 from magma_ros.json_files import read_object
@@ -82,7 +83,8 @@ def load_activated(source: Path | str, options: LoadOptions | None = None) -> tu
         runtime=describe_runtime(**how),
         made_with=manifest.get("versions"),
     )
-    return ModelPolicy(pipeline, model, sampling=sampling), report
+    bounds = EntropyBounds.from_dict(manifest["entropy_bounds"]) if "entropy_bounds" in manifest else None
+    return ModelPolicy(pipeline, model, sampling=sampling, entropy_bounds=bounds), report
 
 
 def describe_runtime(*, device: str, dtype: str, quantization: str) -> dict[str, str]:
@@ -229,6 +231,11 @@ def record_golden(folder: Path, *, question: Question | None = None) -> Golden:
     golden = ask(load_pipeline(folder), load_model(folder), dtype="float32", question=question)
     _write_json(folder / MANIFEST_NAME, {**read_object(folder / MANIFEST_NAME), "golden": golden.to_dict()})
     return golden
+
+
+def record_entropy_bounds(folder: Path, bounds: EntropyBounds) -> None:
+    """Keep in the manifest how unsure the checkpoint's actions may be; `load_policy` gives them to its policy."""
+    _write_json(folder / MANIFEST_NAME, {**read_object(folder / MANIFEST_NAME), "entropy_bounds": bounds.to_dict()})
 
 
 def _require_known_statistics(folder: Path, given: Embodiment) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from magma_ros import prompts
 from magma_ros.contract import ActionContract
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import PolicyError
 from magma_ros.pipeline import Pipeline
 from magma_ros.sampling import Sampling
@@ -77,9 +78,17 @@ class TextModel(Protocol):
 class ModelPolicy:
     """A pipeline around a local model: encode, generate, decode; it talks if the model does."""
 
-    def __init__(self, pipeline: Pipeline, model: ActionModel, *, sampling: Sampling | None = None) -> None:
-        """Act with `model`, greedily unless a `sampling` is given."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        model: ActionModel,
+        *,
+        sampling: Sampling | None = None,
+        entropy_bounds: EntropyBounds | None = None,
+    ) -> None:
+        """Act with `model`, greedily unless a `sampling` is given; the bounds are for whoever drives an arm with it."""
         self.pipeline = pipeline
+        self.entropy_bounds = entropy_bounds
         self._model = model
         self._sampling = sampling
         self._last_tokens: NDArray[np.int64] | None = None

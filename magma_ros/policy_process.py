@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from magma_ros import talking
 from magma_ros.contract import ActionContract
 from magma_ros.distant_talk import Asked, Listener, Piece, Speaker
+from magma_ros.entropy_bounds import EntropyBounds, entropy_bounds_of
 from magma_ros.errors import MagmaRosError, PolicyError
 from magma_ros.policies import fingerprint_of
 from magma_ros.policy import Policy
@@ -50,6 +51,7 @@ class _About:
 
     contract: ActionContract
     fingerprint: str
+    entropy_bounds: EntropyBounds | None
     talks: bool
     predicts_traces: bool
 
@@ -95,6 +97,11 @@ class PolicyProcess:
     def fingerprint(self) -> str:
         """Of the pipeline behind the policy."""
         return self._about.fingerprint
+
+    @property
+    def entropy_bounds(self) -> EntropyBounds | None:
+        """Those of the policy."""
+        return self._about.entropy_bounds
 
     @property
     def talks(self) -> bool:
@@ -176,7 +183,13 @@ def _serve(connection: Connection[Any, Any], load: Load) -> None:
         connection.send(policy)
         return
     with suppress(EOFError, OSError):
-        about = _About(policy.contract, fingerprint_of(policy), talking.talks(policy), talking.predicts_traces(policy))
+        about = _About(
+            contract=policy.contract,
+            fingerprint=fingerprint_of(policy),
+            entropy_bounds=entropy_bounds_of(policy),
+            talks=talking.talks(policy),
+            predicts_traces=talking.predicts_traces(policy),
+        )
         connection.send(about)
         speaker = Speaker(policy)
         while True:

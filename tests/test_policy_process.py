@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from magma_ros.entropy_bounds import EntropyBounds, entropy_bounds_of
 from magma_ros.errors import CheckpointError, InvalidInputError, PolicyError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import fingerprint_of, open_policy
@@ -29,6 +30,7 @@ class Obedient:
 
     contract = CONTRACT
     fingerprint = "f00d"
+    entropy_bounds = EntropyBounds(1.0, 2.0)
 
     def __init__(self) -> None:
         self._num_asked = 0
@@ -117,8 +119,9 @@ def policy():
 
 
 def test_it_answers_from_elsewhere_and_remembers(policy: PolicyProcess) -> None:
-    """Contract, fingerprint, stamp and tokens come through, state stays over there, and a reset reaches it."""
+    """What is said about it, stamp and tokens come through, state stays over there, and a reset reaches it."""
     assert (CONTRACT, "f00d") == (policy.contract, fingerprint_of(policy))
+    assert EntropyBounds(1.0, 2.0) == entropy_bounds_of(policy)
     assert os.getpid() != answer(policy, "who")
     policy.reset()
     assert [1.0, 2.0, 3.0] == [answer(policy) for _ in range(3)]

@@ -17,6 +17,7 @@ from websockets.protocol import State
 
 from magma_ros.contract import ActionContract
 from magma_ros.distant_talk import Asked, Listener, Piece
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import (
     AuthenticationError,
     ContractError,
@@ -106,6 +107,11 @@ class RemotePolicy:
     def fingerprint(self) -> str:
         """Of the pipeline that the server's policy acts by; it stays the same too."""
         return self.handshake.fingerprint
+
+    @property
+    def entropy_bounds(self) -> EntropyBounds | None:
+        """Of the server's policy, as it was first reached."""
+        return self.handshake.entropy_bounds
 
     @property
     def handshake(self) -> Handshake:

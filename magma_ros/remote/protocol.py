@@ -17,6 +17,7 @@ import numpy as np
 from magma_ros import errors
 from magma_ros.contract import ActionContract
 from magma_ros.distant_talk import Asked, Piece
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import InvalidInputError, MagmaRosError, ProtocolError, RemoteRefusalError
 from magma_ros.remote import codec, words
 from magma_ros.types import ACTION_DIM, ActionChunk, ImageArray, Observation, Proprio
@@ -52,6 +53,7 @@ class Handshake:
         deadline_s: Longest that a request may take, waiting included [s].
         idle_timeout_s: How long a connection may be silent [s].
         talks, predicts_traces: As `talking.Talker`; a server of before says neither, and does neither.
+        entropy_bounds: The policy's own; None when it has none, or the server does not say.
     """
 
     policy: str
@@ -63,6 +65,7 @@ class Handshake:
     idle_timeout_s: float
     talks: bool = False
     predicts_traces: bool = False
+    entropy_bounds: EntropyBounds | None = None
 
     def to_bytes(self) -> bytes:
         """The server's first message."""
@@ -73,6 +76,7 @@ class Handshake:
                 "protocol_version": PROTOCOL_VERSION,
                 **described,
                 "contract": self.contract.to_dict(),
+                "entropy_bounds": None if self.entropy_bounds is None else self.entropy_bounds.to_dict(),
                 "action_columns": list(ACTION_COLUMNS),
             }
         )
@@ -83,9 +87,10 @@ class Handshake:
 
         Raises:
             ProtocolError: another protocol or version, or a key is missing or of another type.
-            ContractError: the contract cannot be used.
+            ContractError: the contract or the bounds cannot be used.
         """
         message = codec.decode(data)
+        bounds = message.get("entropy_bounds")
         spoken = (message.get("protocol"), message.get("protocol_version"))
         if spoken != (PROTOCOL, PROTOCOL_VERSION):
             raise ProtocolError(f"handshake: expected {PROTOCOL} version {PROTOCOL_VERSION}, got {spoken}")
@@ -99,6 +104,7 @@ class Handshake:
             idle_timeout_s=float(_typed(message, "idle_timeout_s", int, float)),
             talks=_typed(message, "talks", bool, default=False),
             predicts_traces=_typed(message, "predicts_traces", bool, default=False),
+            entropy_bounds=None if bounds is None else EntropyBounds.from_dict(_typed(message, "entropy_bounds", dict)),
         )
 
 

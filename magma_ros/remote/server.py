@@ -18,6 +18,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
 from magma_ros import talking
+from magma_ros.entropy_bounds import entropy_bounds_of
 from magma_ros.errors import DeadlineExceededError, MagmaRosError, ProtocolError, ServerError
 from magma_ros.policy import Policy
 from magma_ros.remote.access import Access
@@ -117,6 +118,7 @@ class PolicyServer:
             idle_timeout_s=self.settings.idle_timeout_s,
             talks=talking.talks(policy),
             predicts_traces=talking.predicts_traces(policy),
+            entropy_bounds=entropy_bounds_of(policy),
         ).to_bytes()
         self._worker = PolicyWorker(policy, action_horizon=action_horizon, max_queue=self.settings.max_queue)
         self._metrics = ServerMetrics(self._worker)

@@ -15,6 +15,7 @@ from magma_ros import arms, talking
 from magma_ros.arm import Arm
 from magma_ros.contract import ActionContract
 from magma_ros.controller import Controller
+from magma_ros.entropy_bounds import USUAL, entropy_bounds_of
 from magma_ros.errors import CheckpointError, ContractError, PolicyError
 from magma_ros.inspection.room import require_room
 from magma_ros.load_options import LoadOptions
@@ -80,10 +81,11 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
     contract = replace(
         policy.contract, control_rate_hz=parameters["control_rate_hz"] or policy.contract.control_rate_hz
     )
+    own = entropy_bounds_of(policy) or USUAL
     limits = replace(
         arms.safety_limits(arm, contract),
-        entropy_slow_nats=parameters["entropy_slow_nats"],
-        entropy_hold_nats=parameters["entropy_hold_nats"],
+        entropy_slow_nats=parameters["entropy_slow_nats"] or own.slow_nats,
+        entropy_hold_nats=parameters["entropy_hold_nats"] or own.hold_nats,
     )
     cameras = _cameras(contract, arm)
     black = {c.name: np.zeros((c.height_px, c.width_px, 3), np.uint8) for c in contract.cameras}

@@ -16,6 +16,7 @@ from magma_ros import checkpoint, checkpoint_files
 from magma_ros.adapter_files import describe_base
 from magma_ros.checkpoint import load_model, load_pipeline, load_policy
 from magma_ros.cli import main
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError, TrainingError
 from magma_ros.finetune import lora
 from magma_ros.finetune.parts import Parts, prepare, trainable
@@ -143,13 +144,15 @@ def test_merging_needs_neither_part_afterwards(tmp_path: Path, capsys: pytest.Ca
     """`magma-ros merge` writes a checkpoint that scores as the adapter did when both others are gone."""
     base = write_random_checkpoint(tmp_path / "base")
     model = saved(tmp_path / "adapter", base, MIXED)
+    checkpoint.record_entropy_bounds(tmp_path / "adapter", EntropyBounds(3.0, 3.5))
     fingerprint = load_pipeline(tmp_path / "adapter").fingerprint()
     names = [str(tmp_path / "adapter"), "--output", str(tmp_path / "merged"), "--dtype", "float32"]
     assert 0 == main(["merge", *names])
     for name in ("base", "adapter"):
         (tmp_path / name).rename(tmp_path / f"{name}-elsewhere")
     np.testing.assert_allclose(scores(load_model(tmp_path / "merged")), scores(model), atol=1e-5)
-    assert fingerprint == load_policy(tmp_path / "merged").pipeline.fingerprint()
+    policy = load_policy(tmp_path / "merged")
+    assert (fingerprint, EntropyBounds(3.0, 3.5)) == (policy.fingerprint, policy.entropy_bounds)
     assert not (tmp_path / "merged" / "adapter_config.json").exists()
     assert 3 == json.loads((tmp_path / "merged" / "magma_ros.json").read_text())["training"]["steps"]
     assert 2 == main(["merge", str(tmp_path / "merged"), "--output", str(tmp_path / "twice")])

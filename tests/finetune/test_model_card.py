@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from magma_ros.checkpoint import record_entropy_bounds
 from magma_ros.checkpoint_files import manifest_digest
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError
 from magma_ros.finetune import ladder, model_card
 from magma_ros.finetune.ladder import RUNGS, Rung
@@ -56,6 +58,14 @@ def test_the_card_tells_what_the_files_tell(folder) -> None:
     assert ["frame", "base_link"] == row(body, "frame")
     assert ["control_rate_hz", "5.0 Hz"] == row(body, "control_rate_hz")
     assert "Not tried" in body
+
+
+def test_the_card_tells_how_unsure_actions_may_be(folder) -> None:
+    """The bounds of the manifest, or that it does not say."""
+    about = "mean entropy of an action's tokens [nat]"
+    assert "does not say" in row(model_card.compose(folder), about)[1]
+    record_entropy_bounds(folder, EntropyBounds(3.39, 3.69))
+    assert ["slows above 3.39, holds above 3.69"] == row(model_card.compose(folder), about)[1:]
 
 
 def test_a_ladder_is_shown_with_its_tasks_and_axes(folder) -> None:

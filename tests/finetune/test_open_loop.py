@@ -39,7 +39,9 @@ class KnowsTheAnswers:
     def generate_actions(self, inputs: list[ModelInput], **_: object) -> ActionPrediction:
         self.asked.append(len(inputs))
         tokens = np.stack([self._answers[one.images[0].tobytes()] for one in inputs])
-        return ActionPrediction(tokens, np.zeros(tokens.shape), np.zeros(tokens.shape), 1)
+        entropy = np.zeros(tokens.shape)
+        entropy[:, 0] = tokens[:, 2] / 100  # so that each frame has its own
+        return ActionPrediction(tokens, np.zeros(tokens.shape), entropy, 1)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,16 @@ def test_intervals_come_from_whole_episodes(pipeline: Pipeline, dataset: Episode
     assert single.mean.mae["dz_m"].low == pytest.approx(single.mean.mae["dz_m"].high)
     assert judged(pipeline, dataset, batch_size=1) == judged(pipeline, dataset, batch_size=100)
     assert judged(pipeline, dataset, num_resamples=9) != judged(pipeline, dataset, num_resamples=9, seed=1)
+
+
+def test_the_largest_entropy_is_a_mean_over_one_action(pipeline: Pipeline, dataset: EpisodeDataset) -> None:
+    """It is the most unsure frame of all episodes, whatever the batch size."""
+    ids = [
+        pipeline.encode_target(episode.action(step, frame=CONTRACT.frame))[2]
+        for episode in recorded(dataset)
+        for step in range(len(episode))
+    ]
+    assert judged(pipeline, dataset, batch_size=5).largest_entropy_nats == pytest.approx(max(ids) / 100 / 7)
 
 
 def test_the_report_is_json_and_a_table(pipeline: Pipeline, dataset: EpisodeDataset) -> None:

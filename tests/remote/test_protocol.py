@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_ros.contract import CameraSpec
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import (
     ActionDecodeError,
     ContractError,
@@ -95,6 +96,16 @@ def test_handshake_comes_across_and_may_grow() -> None:
     message = codec.decode(HANDSHAKE.to_bytes())
     assert HANDSHAKE == Handshake.from_bytes(HANDSHAKE.to_bytes())
     assert HANDSHAKE == Handshake.from_bytes(codec.encode({**message, "of_tomorrow": 1}))
+    unsure = dataclasses.replace(HANDSHAKE, entropy_bounds=EntropyBounds(3.4, 3.7))
+    assert unsure == Handshake.from_bytes(unsure.to_bytes())
+
+
+def test_servers_of_before_say_nothing_of_talking_and_entropy() -> None:
+    """Their handshake is read; the node's usual bounds are for them."""
+    message = codec.decode(HANDSHAKE.to_bytes())
+    for key in ("talks", "predicts_traces", "entropy_bounds"):
+        del message[key]
+    assert HANDSHAKE == Handshake.from_bytes(codec.encode(message))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +116,8 @@ def test_handshake_comes_across_and_may_grow() -> None:
         ({"fingerprint": 5}, ProtocolError),
         ({"max_message_bytes": True}, ProtocolError),
         ({"contract": {"frame": "base_link"}}, ContractError),
+        ({"entropy_bounds": 3.4}, ProtocolError),
+        ({"entropy_bounds": {"slow_nats": 4.0, "hold_nats": 3.0}}, ContractError),
     ],
 )
 def test_strange_handshakes_are_refused(changes: dict[str, object], error: type[Exception]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from magma_ros.distant_talk import Further
+from magma_ros.entropy_bounds import EntropyBounds, entropy_bounds_of
 from magma_ros.errors import InvalidInputError, MagmaRosError, PolicyError, ProtocolError
 from magma_ros.remote import codec, words
 from magma_ros.remote.client import RemotePolicy
@@ -22,6 +23,7 @@ class TalkingPolicy(EchoPolicy):
     """Answers with the size of the first picture, word by word; `refuse` and `crash` are obeyed."""
 
     talks, predicts_traces = True, True
+    entropy_bounds = EntropyBounds(1.0, 2.0)
 
     def talk(self, question: Question) -> Iterator[str]:
         self.events.append(question.text)
@@ -76,6 +78,7 @@ def test_a_served_policy_talks_between_its_actions(served: tuple[TalkingPolicy, 
     """Pieces come one at a time, actions in between, and no episode begins anew because of a question."""
     policy, client, _ = served
     assert (True, True) == (talks(client), predicts_traces(client))
+    assert EntropyBounds(1.0, 2.0) == entropy_bounds_of(client)
     client.infer(make_observation(stamp_s=1.0))
     pieces = talk(client, QUESTION)
     assert "64 " == next(pieces)
@@ -113,6 +116,7 @@ def test_a_server_whose_policy_only_acts_says_so() -> None:
     with serving(EchoPolicy()) as running:
         client = RemotePolicy(running.address, deadline_s=WAIT_S)
         assert (False, False) == (talks(client), predicts_traces(client))
+        assert entropy_bounds_of(client) is None
         with pytest.raises(PolicyError, match="does not talk"):
             next(talk(client, QUESTION))
         with pytest.raises(PolicyError, match="does not talk"):

@@ -8,6 +8,7 @@ import yaml
 
 from magma_ros import arms
 from magma_ros.contract import CameraSpec
+from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError, ContractError, InvalidInputError, PolicyError
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
@@ -105,6 +106,27 @@ def test_the_arm_s_file_and_the_evaluation_limit_alike(parameters):
     expected = replace(BRIDGE_LIMITS, entropy_slow_nats=1.0, entropy_hold_nats=4.4)
     assert expected == made.controller.limits
     assert (0.6, 0.6) == (made.camera_timeout_s, made.max_observation_age_s)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [((0.0, 0.0), (2.0, 2.5)), ((0.0, 2.25), (2.0, 2.25)), ((4.5, 5.0), (4.5, 5.0))],
+)
+def test_a_checkpoint_says_how_unsure_it_may_be(parameters, asked, expected):
+    """Its own bounds count, unless a parameter names another."""
+    policy = StillPolicy("image")
+    policy.entropy_bounds = EntropyBounds(2.0, 2.5)
+    wanted = dict(zip(("entropy_slow_nats", "entropy_hold_nats"), asked, strict=True))
+    limits = build_with(parameters | wanted, policy).controller.limits
+    assert expected == (limits.entropy_slow_nats, limits.entropy_hold_nats)
+
+
+def test_bounds_out_of_order_are_refused(parameters):
+    """Slowing above what holds makes no sense: the node is not configured."""
+    policy = StillPolicy("image")
+    policy.entropy_bounds = EntropyBounds(2.0, 2.5)
+    with pytest.raises(ContractError, match="slow <= hold"):
+        build_with(parameters | {"entropy_slow_nats": 3.0}, policy)
 
 
 def test_the_rate_may_be_asked_for(parameters):
