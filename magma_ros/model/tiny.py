@@ -52,6 +52,7 @@ class TinySize:
         tower_depths, tower_dims: Blocks and channels of the four ConvNeXt stages.
         hidden_size, num_layers, intermediate_size, num_heads, num_kv_heads: The Llama.
         base_img_size: Side of a crop [px].
+        num_crops: Most crops that a picture is cut into; with 1 a large picture is seen at the size of a crop.
         num_text_tokens: Base vocabulary without the action bins.
     """
 
@@ -63,6 +64,7 @@ class TinySize:
     num_heads: int = 4
     num_kv_heads: int = 2
     base_img_size: int = 128
+    num_crops: int = 4
     num_text_tokens: int = 512
 
 
@@ -140,7 +142,7 @@ def tiny_preprocessor_config(size: TinySize) -> dict[str, Any]:
     return {
         "anyres_strategy": "crop",
         "base_img_size": size.base_img_size,
-        "num_crops": 4,
+        "num_crops": size.num_crops,
         "do_convert_rgb": True,
         "image_mean": list(IMAGE_MEAN),
         "image_std": list(IMAGE_STD),

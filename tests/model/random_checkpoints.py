@@ -63,8 +63,8 @@ def write_random_checkpoint(folder: Path, *, seed: int = 0, size: TinySize = NAN
     return folder
 
 
-def random_model(folder: Path, *, seed: int = 0) -> MagmaModel:
-    """A random nano network with the processor of the checkpoint written into `folder`."""
-    write_random_checkpoint(folder, seed=seed)
+def random_model(folder: Path, *, seed: int = 0, size: TinySize = NANO) -> MagmaModel:
+    """A random network, nano by default, with the processor of the checkpoint written into `folder`."""
+    write_random_checkpoint(folder, seed=seed, size=size)
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     return MagmaModel(random_network(config, seed=seed), MagmaProcessor.load(folder, config))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from magma_ros import prompts
 from magma_ros.json_files import read_object
 from magma_ros.model.config import MagmaConfig
+from magma_ros.model.processing import image_to_crops
 from magma_ros.model.tiny import SPECIAL_TOKENS
-from tests.model.random_checkpoints import random_model
+from tests.model.random_checkpoints import NANO, random_model
 
 
 def test_transformers_reads_the_tokenizer_and_renders_our_prompt(tmp_path: Path) -> None:
@@ -41,3 +44,12 @@ def test_text_survives_the_tokenizer(tmp_path: Path) -> None:
     tokenizer = random_model(tmp_path).processor.tokenizer
     for text in ("put carrot on plate", "Stelle die Möhre auf den Teller!", "胡萝卜 🥕"):
         assert text == tokenizer.decode(tokenizer.encode(text).ids)
+
+
+def test_a_large_picture_is_cut_into_as_many_crops_as_were_asked_for(tmp_path: Path) -> None:
+    """Twice the side of a crop is four crops, or one that shows all of it at half the size."""
+    picture = np.zeros((128, 128, 3), np.uint8)
+    for num_crops, grid in ((4, (2, 2)), (1, (1, 1))):
+        model = random_model(tmp_path / str(num_crops), size=dataclasses.replace(NANO, num_crops=num_crops))
+        crops, found = image_to_crops(picture, model.processor.image_config)
+        assert (grid, (num_crops, 3, 64, 64)) == (found, tuple(crops.shape))
