@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
+import io
 import itertools
 import re
 import tomllib
@@ -13,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tyro
 import yaml
 
 from magma_ros import cli
@@ -39,10 +40,14 @@ def faults(words: Sequence[str]) -> Iterator[str]:
         yield f"expected a known program, got {program!r}"
 
 
+@functools.cache
 def flags_of(name: str) -> frozenset[str]:
     """Every option of a subcommand of `magma-ros`."""
-    parser = tyro.extras.get_parser(cli._load(cli.COMMANDS[name].target))
-    return frozenset(option for action in parser._actions for option in action.option_strings)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        cli.main([*name.split(), "--help"])
+    heads = re.findall(r"^\W (--?[a-z].*?)(?:  |│|$)", shown.getvalue(), re.MULTILINE)
+    return frozenset(option for head in heads for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", head))
 
 
 def subcommand(words: Sequence[str]) -> str:
