@@ -157,6 +157,7 @@ def make_mixture(recipe: Recipe, material: Material, pipeline: Pipeline, process
             weight=one.item.weight,
             augmentation=recipe.augmentation,
             only_interventions=one.item.only_interventions,
+            memory_bytes=int(recipe.picture_memory_gib * 2**30 / len(material.episodes)),
         )
         for one in material.episodes
     ]

@@ -122,6 +122,8 @@ class Recipe:
         trackers: Who else gets the curve.
         parallel: How several devices share the work: each with a whole copy, or each with a part of the weights.
         loader_threads: Threads that prepare the coming batches.
+        picture_memory_gib: Recorded pictures that a process keeps in memory, over all data items [GiB]. Where it is too
+            little, episodes are read again in each pass, which mixes as many at a time as fit.
     """
 
     data: tuple[DataItem, ...]
@@ -157,6 +159,7 @@ class Recipe:
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
     parallel: Literal["ddp", "fsdp"] = "ddp"
     loader_threads: int = 1
+    picture_memory_gib: float = 4.0
 
     @property
     def base_dtype(self) -> Literal["float32", "bfloat16"]:
@@ -184,7 +187,7 @@ class Recipe:
             "seed",
         ):
             _require(name, getattr(self, name) >= 0, "0 or more", getattr(self, name))
-        for name in ("learning_rate", "max_gradient_norm"):
+        for name in ("learning_rate", "max_gradient_norm", "picture_memory_gib"):
             _require(name, 0 < getattr(self, name) < math.inf, "a positive number", getattr(self, name))
         if self.parts.method != "full" and self.tiny is not None:
             raise RecipeError("parts.method: a LoRA changes a checkpoint: expected start_from, got a new magma-tiny")

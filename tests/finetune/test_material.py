@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from magma_ros.errors import EpisodeError, RecipeError
 from magma_ros.finetune.digests import digest
-from magma_ros.finetune.material import choose_held_out, find_material
+from magma_ros.finetune.material import choose_held_out, find_material, make_mixture
 from magma_ros.finetune.recipe import DataItem
+from magma_ros.finetune.start import find_start, make_pipeline
 from tests.finetune.short_runs import short_recipe
 
 
@@ -60,3 +62,19 @@ def test_missing_data_is_an_error(tmp_path: Path) -> None:
     only_words = short_recipe(tmp_path, tmp_path, data=(DataItem(conversations=tmp_path / "some.json"),))
     with pytest.raises(RecipeError, match="conversations alone"):
         _ = find_material(only_words).contract
+
+
+def test_the_items_share_the_memory_for_pictures(episodes_folder: Path, tmp_path: Path) -> None:
+    """With room for eight of each twelve episodes, a pass mixes eight of each at a time, whatever the other has."""
+    twice = (
+        DataItem(episodes=episodes_folder),
+        DataItem(episodes=Path(shutil.copytree(episodes_folder, tmp_path / "b"))),
+    )
+    eight_gib = 8 * 6 * 64 * 64 * 3 / 2**30
+    recipe = short_recipe(episodes_folder, tmp_path / "run", data=twice, picture_memory_gib=2 * eight_gib)
+    material = find_material(recipe)
+    start = find_start(recipe, material, writes=True)
+    mixture = make_mixture(recipe, material, make_pipeline(recipe, start, material), start.processor())
+    for source in mixture.sources:
+        order = source.order(np.random.default_rng(0))
+        assert [8, 4] == [len(set(part // 6)) for part in (order[:48], order[48:])]

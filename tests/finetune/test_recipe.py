@@ -48,6 +48,7 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         ({"data": ()}, "data: expected at least one item"),
         ({"steps": 0}, "steps: expected more than 0"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
+        ({"picture_memory_gib": 0.0}, "picture_memory_gib: expected a positive number"),
         ({"ema_decay": 1.0}, "ema_decay: expected 0 to less than 1"),
         ({"norm_stats": "keep"}, "statistics to keep from an embodiment alone"),
         ({"embodiment": "bridge_widowx"}, "statistics to keep from an embodiment alone"),
