@@ -112,7 +112,7 @@ def _shoulder_to_wrist_m(position_m: FloatArray) -> float:
 
 
 def _shortcoming(room: Surroundings, pose: GripPose, tuning: GraspTuning, *, is_bowl: bool) -> float:
-    """Price of what the hand would run into, and of of what of a box would not be between its pads."""
+    """Price of what the hand would run into, and of what of a box would not be between its pads."""
     above = GripPose(pose.position_m + np.array([0.0, 0.0, tuning.above_m]), pose.yaw_rad)
     source_gap_m, gap_m = room.clearance_m(above)
     missing_m = max(0.0, tuning.source_clearance_m - source_gap_m) + max(0.0, tuning.clearance_m - gap_m)
