@@ -157,7 +157,7 @@ def test_fixtures_may_be_moved_between_two_updates() -> None:
     """A shelf that the next seed puts beside the source is seen there, 1 cm from the open hand."""
     scene = Scene("box")
     assert scene.gaps()[1] == pytest.approx(NEAR_M)
-    scene.model.body("shelf").pos[:] = BASE_M + [0.58, 0.0, 0.0]
+    scene.model.body("shelf").pos[:] = np.add(BASE_M, (0.58, 0.0, 0.0))
     scene.room.update(scene.qpos)
     assert scene.gaps()[1] == pytest.approx(0.01, abs=1e-5)
 
