@@ -13,6 +13,7 @@ from magma_ros.contract import ActionContract
 from magma_ros.errors import InvalidInputError
 from magma_ros.ros.conversions import seconds
 from magma_ros.ros.pictures import picture_from_message
+from magma_ros.safety import MAX_FUTURE_STAMP_S
 from magma_ros.types import ImageArray
 
 
@@ -67,7 +68,7 @@ class NewestPictures:
         if message is None:
             raise InvalidInputError(f"camera {name!r}: expected a picture, got none yet")
         age_s = self._now_s() - seconds(message.header.stamp)
-        if age_s > max_age_s:
+        if not -MAX_FUTURE_STAMP_S <= age_s <= max_age_s:
             raise InvalidInputError(
                 f"camera {name!r}: expected a picture of the last {max_age_s} s, the newest is {age_s:.1f} s old"
             )
