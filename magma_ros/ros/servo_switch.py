@@ -13,6 +13,8 @@ from magma_ros.errors import ArmConfigError
 from magma_ros.stops import Stop, StopReason
 
 _RETRY_AFTER = Duration(seconds=1)
+_LOST_AFTER = Duration(seconds=5)
+"""Without an answer: Fast DDS drops the one to a client that is new to the server."""
 
 
 class ServoSwitch:
@@ -46,17 +48,21 @@ class ServoSwitch:
             self._ask()
         assert self._answer is not None
         if not self._answer.done():
+            self._forget_after(_LOST_AFTER)
             return self._not_ready("has not answered yet")
         response: Any = self._answer.result()
         if response is not None and response.success:
             return None
-        if self._clock.now() - self._asked_at > _RETRY_AFTER:
-            self._forget()
+        self._forget_after(_RETRY_AFTER)
         return self._not_ready(f"refused to listen to {self._kind} commands")
 
     def _ask(self) -> None:
         self._asked_at = self._clock.now()
         self._answer = self._client.call_async(self._request)
+
+    def _forget_after(self, longest: Duration) -> None:
+        if self._clock.now() - self._asked_at > longest:
+            self._forget()
 
     def _forget(self) -> None:
         if self._answer is not None:
