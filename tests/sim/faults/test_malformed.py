@@ -36,7 +36,7 @@ def test_every_topic_from_outside_gets_some(messages) -> None:
 
 
 def test_no_picture_can_be_read(messages) -> None:
-    """Sizes that lie, encodings that do not exist, too few bytes; of the last only the frame's name is out of bounds."""
+    """Sizes that lie, encodings that do not exist, too few bytes; the last has only a frame's name without end."""
     sent = [message for _, message in messages if isinstance(message, Image)]
     for picture in sent[:-1]:
         with pytest.raises(MagmaRosError):
