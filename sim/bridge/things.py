@@ -90,7 +90,7 @@ def carrot(half_size_m: tuple[float, float, float] = (0.0575, 0.016, 0.019)) -> 
 
 
 def plate() -> Thing:
-    """Touched as two crossed square slabs (an eight-pointed star inside the rim); seen as a disc."""
+    """Touched as two crossed square slabs: a star of the disc's area, points 9 mm beyond the rim; seen as a disc."""
     r, h, density = 0.055, 0.003, 1000.0
     mass_kg = density * math.pi * r**2 * 2 * h
     slab = (r * 0.82, r * 0.82, h)
