@@ -66,7 +66,7 @@ class TraceWatch:
         self._divergence_px: float | None = None
         self._num_compared = 0
         self._max_px, self._ask_again_s, self._trouble = 0.0, float("-inf"), ""
-        self._why_off = _IDLE
+        self._why_off, self._why_unasked = _IDLE, ""
         diagnostics.part("trace divergence", self._report)
 
     def watch(self) -> None:
@@ -100,7 +100,11 @@ class TraceWatch:
         if self._asked is not None:
             self._hear(self._asked, step_s=setup.contract.control_period_s)
         elif self._predicted is None and not self._talks.is_busy and self._executed.newest_s >= self._ask_again_s:
-            self._ask(setup, camera, assignment)
+            try:
+                self._ask(setup, camera, assignment)
+                self._why_unasked = ""
+            except MagmaRosError as error:  # kept until it is tried again, a control period later
+                self._why_unasked = str(error)
 
     def _ask(self, setup: Setup, camera: CameraGeometry, assignment: Assignment) -> None:
         """Ask where the tool goes from where it was in the newest picture, once its place there was measured."""
@@ -154,10 +158,12 @@ class TraceWatch:
         self._executed.clear()
         self._asked = self._predicted = self._divergence_px = None
         self._num_compared, self._max_px, self._ask_again_s, self._trouble = 0, 0.0, float("-inf"), ""
+        self._why_unasked = ""
 
     def _report(self) -> tuple[Level, str, dict[str, str]]:
-        if self._why_off:
-            return Level.OK, f"off: {self._why_off}", {}
+        why_off = self._why_off or self._why_unasked
+        if why_off:
+            return Level.OK, f"off: {why_off}", {}
         if self._divergence_px is None:
             return Level.OK, self._trouble or "no predicted trace is over yet", {}
         values = {
