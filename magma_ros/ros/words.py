@@ -16,7 +16,7 @@ from magma_ros.ros.conversions import seconds
 from magma_ros.ros.diagnostics import Diagnostics
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.newest_pictures import NewestPictures
-from magma_ros.ros.talk_server import TalkServer
+from magma_ros.ros.talk_server import DEFAULT_TRACE_STEPS, TalkServer
 from magma_ros.ros.trace_watch import TraceWatch
 
 
@@ -49,7 +49,7 @@ class Words:
     def configure(self, parameters: Mapping[str, Any]) -> None:
         """Take the node's parameters that are about words."""
         self._talks.timeout_s = parameters["answer_timeout_s"]
-        self._talks.trace_steps = parameters["trace_steps"] or self._talks.trace_steps
+        self._talks.trace_steps = parameters["trace_steps"] or DEFAULT_TRACE_STEPS
         self._traces.num_steps = parameters["trace_steps"]
         self._traces.max_share = parameters["max_trace_divergence"]
 
