@@ -118,3 +118,11 @@ def test_another_motion_is_not_compared_with_what_was_before(stage):
     stage.acting.assignment_acted_on = None
     assert (Level.OK, "off: nothing is acted on", {}) == stage.at(100.6, 72.5)
     assert (3, "its assignment has ended") == (len(stage.spoken), stage.spoken[2].fault)
+
+
+def test_a_picture_from_before_a_motion_is_not_asked_about(stage):
+    """Places of the motion before are forgotten, so that none is known for it; the next picture is asked about."""
+    compare(stage)
+    stage.acting.assignment_acted_on = Assignment("lift", 2)
+    assert (WAITING, 2) == (stage.at(100.55, 72.5, films=False), len(stage.spoken))
+    assert (WAITING, 3) == (stage.at(100.8, 72.5), len(stage.spoken))
