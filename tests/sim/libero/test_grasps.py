@@ -131,12 +131,19 @@ def test_gaps_are_measured_above_the_grasp_and_rays_at_it() -> None:
 
 
 @pytest.mark.parametrize(("which", "wanted_m"), [("gap", 0.005), ("source_gap", 0.001)])
-@pytest.mark.parametrize(("missing_m", "rise_m"), [(-0.0001, 0.0), (0.00025, 0.0), (0.00035, 0.006)])
-def test_a_missing_gap_is_weighed_against_a_shallower_grasp(
-    which: str, wanted_m: float, missing_m: float, rise_m: float
-) -> None:
+@pytest.mark.parametrize(
+    ("missing_m", "up_to_m", "rise_m"),
+    [
+        (-0.0001, 0.025, 0.0),
+        (0.00025, 0.025, 0.0),
+        (0.00035, 0.025, 0.006),
+        (0.00055, 0.033, 0.0),
+        (0.00065, 0.033, 0.012),
+    ],
+)
+def test_a_missing_gap_is_weighed_against_a_shallower_grasp(which, wanted_m, missing_m, up_to_m, rise_m) -> None:
     """Wanted are 5 mm to the world and 1 mm to the thing; 0.3 mm less cost as much as to grip 6 mm higher: 0.09."""
-    room = Room(**{which: lambda pose: wanted_m - missing_m if pose.position_m[2] < 0.025 else 0.02})
+    room = Room(**{which: lambda pose: wanted_m - missing_m if pose.position_m[2] < up_to_m else 0.02})
     expect(grasp(box(0.06, 0.04, 0.04), room), (X_M, 0.0, 0.018 + rise_m))
 
 
@@ -200,10 +207,18 @@ def test_a_blocked_rim_is_gripped_elsewhere() -> None:
     assert abs(np.sin(np.arctan2(away[1], away[0]) - found.yaw_rad)) < 1e-9
 
 
-@pytest.mark.parametrize(("missing_m", "y_m", "z_m"), [(0.0003, 0.042, 0.028), (0.0004, 0.036, 0.032)])
-def test_a_tight_rim_is_gripped_further_inside_and_higher(missing_m: float, y_m: float, z_m: float) -> None:
-    """6 mm further in and 4 mm up cost 0.105, as much as 0.35 mm of a gap."""
-    room = Room(gap=lambda pose: 0.005 - missing_m if pose.position_m[2] < 0.034 else 0.02)
+@pytest.mark.parametrize(
+    ("missing_m", "up_to_m", "y_m", "z_m"),
+    [
+        (0.0003, 0.034, 0.042, 0.028),
+        (0.0004, 0.034, 0.036, 0.032),
+        (0.00055, 0.037, 0.042, 0.028),
+        (0.00065, 0.037, 0.030, 0.034),
+    ],
+)
+def test_a_tight_rim_is_gripped_further_inside_and_higher(missing_m, up_to_m, y_m, z_m) -> None:
+    """6 mm further in and 4 mm up cost 0.105, as much as 0.35 mm of a gap; 12 mm in and 6 mm up 0.18, as 0.6 mm."""
+    room = Room(gap=lambda pose: 0.005 - missing_m if pose.position_m[2] < up_to_m else 0.02)
     expect(grasp(bowl(), room, at=hand(y_m=0.01)), (X_M, y_m, z_m))
 
 
