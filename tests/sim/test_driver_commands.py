@@ -168,7 +168,7 @@ def test_steps_add_up_from_target_to_target(driver) -> None:
 @pytest.mark.parametrize(("position", "expected"), [(0.2, 1.0), (0.8, 0.0), (0.65, 0.25), (0.1, 1.0), (0.9, 0.0)])
 def test_a_goal_is_a_position_of_the_grippers_joint(position, expected) -> None:
     """0.8 is closed and 0.2 open, clipped, in whichever message it comes; of a trajectory the last point counts."""
-    points = [JointTrajectoryPoint(positions=[0.5]), JointTrajectoryPoint(positions=[position, 7.0])]
+    points = [JointTrajectoryPoint(positions=row) for row in ([0.5], [0.3], [position, 7.0])]
     for goal in (
         Float64(data=position),
         Float64MultiArray(data=[position, 7.0]),
