@@ -81,7 +81,7 @@ def damage(path: Path) -> Iterator[None]:
     """What libraries raise over a missing, damaged or unwritable file becomes an `EpisodeError` that names `path`."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException, av.FFmpegError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException, av.FFmpegError) as error:
         raise EpisodeError(f"{path}: cannot be used: {error}") from error
 
 
