@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,12 +80,13 @@ def test_sweeps_of_one_policy_are_told_apart_by_their_folders(tiny, noop) -> Non
 
 
 def test_success_against_delay_needs_two_delays(tiny, noop) -> None:
-    """A dot for each sweep that has an average; a legend only where policies differ."""
+    """A dot for each sweep that has an average, none at the very edge; a legend only where policies differ."""
     assert by_delay(report(tiny, noop)) is None
     slow = sweep({"a": "ssfff", "b": "fffff"}, latency={"low_s": 0.5, "high_s": 0.5})
     lost = sweep({"a": "e", "b": "s"}, policy="odd", latency={"low_s": 1.5, "high_s": 1.5})
     one = by_delay(Report(tiny, (slow,), (), (), 0))
     assert "tiny, 0 s: 45 %; tiny, 0.5 s: 20 %" in one
+    assert re.findall(r'<svg[^>]* x="([\d.]+)%"', one) == ["3.704", "96.3"]
     several = by_delay(Report(tiny, (slow, lost), (), (), 0))
     assert "odd, 1.5 s" not in several
     assert ('class="legend"' in one, 'class="legend"' in several) == (False, True)
