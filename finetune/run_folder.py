@@ -51,7 +51,9 @@ def replace_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    before, now = old.get("recipe", {}), new["recipe"]
+    before, now = old.get("recipe"), new["recipe"]
+    if not isinstance(before, dict):
+        return ["the recipe itself"]
     changed = [
         f"{key} ({before.get(key)!r} then, {now.get(key)!r} now)"
         for key in before | now

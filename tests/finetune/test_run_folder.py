@@ -128,6 +128,15 @@ def test_notes_that_cannot_be_read_are_refused(recipe: Recipe, text: str) -> Non
     assert text == (recipe.output / NAME).read_text()
 
 
+def test_notes_without_a_recipe_are_not_this_run(recipe: Recipe) -> None:
+    """Where a list stands in its place, that is said, and the notes stay as they are."""
+    notes = json.dumps({"recipe": ["steps", 10], "data": DATA, "parent": PARENT})
+    (recipe.output / NAME).write_text(notes, encoding="utf-8")
+    with pytest.raises(RecipeError, match="differs in the recipe itself; expected another output"):
+        claimed(recipe)
+    assert notes == (recipe.output / NAME).read_text(encoding="utf-8")
+
+
 def test_replacing_leaves_one_readable_file(tmp_path: Path) -> None:
     """Two spaces to a level and a newline at the end; nothing of the old file or of a killed writer's stays."""
     path = tmp_path / "result.json"
