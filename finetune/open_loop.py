@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from magma_ros.entropy_bounds import HOLD_QUANTILE, SLOW_QUANTILE
 from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError
 from magma_ros.pipeline import Pipeline, from_model_numbers
@@ -62,7 +63,8 @@ class OpenLoopReport:
         num_episodes, num_steps: What was judged.
         mean_of: Whose mean action the first baseline repeats: `training` as the checkpoint's statistics tell it, or
             `judged` where they do not, which favours the baseline.
-        largest_entropy_nats: Largest of the frames' mean entropies over an action's tokens; 0 when not known [nat].
+        entropy_slow_nats, entropy_hold_nats: Quantiles of the frames' mean entropies over an action's tokens, as
+            `entropy_bounds` names them; 0 when not known [nat].
         policy: The policy's errors.
         mean: Errors of repeating that mean.
         previous: Errors of repeating the action before; at an episode's first step, of holding still.
@@ -73,7 +75,8 @@ class OpenLoopReport:
     num_episodes: int
     num_steps: int
     mean_of: Literal["training", "judged"]
-    largest_entropy_nats: float
+    entropy_slow_nats: float
+    entropy_hold_nats: float
     policy: ActionErrors
     mean: ActionErrors
     previous: ActionErrors
@@ -96,7 +99,10 @@ class OpenLoopReport:
         )
         rows.append(f"skill over the mean of the {self.mean_of} actions {self.skill_over_mean}")
         rows.append(f"skill over the previous action {self.skill_over_previous}")
-        rows.append(f"largest entropy of an action {self.largest_entropy_nats:.2f} nat a token")
+        shares = f"{SLOW_QUANTILE:.1%} and {HOLD_QUANTILE:.1%}"
+        rows.append(
+            f"{shares} of actions below {self.entropy_slow_nats:.2f} and {self.entropy_hold_nats:.2f} nat a token"
+        )
         return [*rows, f"{self.num_steps} steps of {self.num_episodes} episodes"]
 
 
@@ -126,13 +132,14 @@ def open_loop_errors(
     policy.contract.require_same_motion(dataset.contract, who=str(dataset.folder))
     if not numbers:
         raise EpisodeError(f"{dataset.folder}: expected at least one episode to judge by, got none")
-    recorded, answered, previous, largest_nats = [], [], [], 0.0
+    recorded, answered, previous = [], [], []
+    entropies_nats: list[float] = []
     for number in numbers:
         episode = dataset.read(number)
         recorded.append(episode.actions)
         chunks = _answers(policy, episode, batch_size)
         answered.append(np.stack([chunk.actions[0] for chunk in chunks]))
-        largest_nats = max(largest_nats, *(chunk.entropy_nats[0].mean() for chunk in chunks))
+        entropies_nats += [float(chunk.entropy_nats[0].mean()) for chunk in chunks]
         previous.append(_previous_actions(episode))
     mean, mean_of = _mean_action(policy.pipeline, np.concatenate(recorded))
     means = [np.tile(mean, (len(actions), 1)) for actions in recorded]
@@ -150,7 +157,8 @@ def open_loop_errors(
         num_episodes=len(numbers),
         num_steps=sum(len(actions) for actions in recorded),
         mean_of=mean_of,
-        largest_entropy_nats=float(largest_nats),
+        entropy_slow_nats=float(np.quantile(entropies_nats, SLOW_QUANTILE)),
+        entropy_hold_nats=float(np.quantile(entropies_nats, HOLD_QUANTILE)),
         policy=sums["policy"].errors(draws),
         mean=sums["mean"].errors(draws),
         previous=sums["previous"].errors(draws),

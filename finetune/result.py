@@ -98,8 +98,10 @@ class Result:
             _LOG.info("held-out episodes of %s:\n%s", folder, "\n".join(report.lines()))
         manifest = read_object(partial / MANIFEST_NAME)
         manifest["training"]["metrics"]["open_loop"] = {name: report.to_dict() for name, report in reports.items()}
-        largest_nats = max(report.largest_entropy_nats for report in reports.values())
-        manifest["entropy_bounds"] = bounds_above(largest_nats).to_dict()
+        manifest["entropy_bounds"] = bounds_above(
+            max(report.entropy_slow_nats for report in reports.values()),
+            max(report.entropy_hold_nats for report in reports.values()),
+        ).to_dict()
         replace_json(partial / MANIFEST_NAME, json.loads(json.dumps(manifest)))
 
     def publish(self) -> None:

@@ -50,21 +50,22 @@ class EntropyBounds:
 USUAL = EntropyBounds(slow_nats=4.0, hold_nats=4.4)
 """For a policy that has none of its own; ln 256 = 5.5 is no idea at all."""
 
-SLOW_MARGIN_NATS, HOLD_MARGIN_NATS = 0.3, 0.6
+SLOW_QUANTILE, HOLD_QUANTILE = 0.99, 0.999
+"""Shares of good actions that are neither slowed nor held."""
+MIN_STEP_NATS = 0.3
+"""Smallest way from slowing to holding: few frames hardly tell one action in a thousand."""
 
 
-def bounds_above(largest_nats: float) -> EntropyBounds:
-    """Bounds a margin above the largest mean entropy of good actions [nat], never looser than the usual ones.
+def bounds_above(slow_nats: float, hold_nats: float) -> EntropyBounds:
+    """Bounds at two quantiles of good actions' mean entropies [nat], never looser than the usual ones.
 
     Raises:
-        ContractError: it is no finite number of zero or more.
+        ContractError: they are no finite numbers of zero or more.
     """
-    if not 0 <= largest_nats < math.inf:
-        raise ContractError(f"entropy: expected a finite number of zero or more, got {largest_nats}")
-    return EntropyBounds(
-        slow_nats=min(USUAL.slow_nats, largest_nats + SLOW_MARGIN_NATS),
-        hold_nats=min(USUAL.hold_nats, largest_nats + HOLD_MARGIN_NATS),
-    )
+    if not (0 <= slow_nats < math.inf and 0 <= hold_nats < math.inf):
+        raise ContractError(f"entropy: expected finite numbers of zero or more, got {slow_nats} and {hold_nats}")
+    slow = min(USUAL.slow_nats, max(slow_nats, MIN_STEP_NATS))
+    return EntropyBounds(slow, min(USUAL.hold_nats, max(hold_nats, slow + MIN_STEP_NATS)))
 
 
 def entropy_bounds_of(policy: object) -> EntropyBounds | None:

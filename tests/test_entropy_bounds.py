@@ -12,16 +12,21 @@ from magma_ros.entropy_bounds import USUAL, EntropyBounds, bounds_above, entropy
 from magma_ros.errors import ContractError
 
 
-def test_good_actions_pass_with_a_margin() -> None:
-    """Of magma-tiny's good actions none has more than 3.09 nat: 0.3 above it slows, 0.6 above it holds."""
-    bounds = bounds_above(3.09)
-    assert (3.39, 3.69) == pytest.approx((bounds.slow_nats, bounds.hold_nats))
+def test_bounds_are_the_quantiles_of_good_actions() -> None:
+    """Of magma-tiny's actions on held-out frames 99 % have less than 3.464 nat and 99.9 % less than 3.8."""
+    assert EntropyBounds(3.464, 3.8) == bounds_above(3.464, 3.8)
 
 
-@given(st.floats(0.0, 1e6))
-def test_they_only_tighten(largest_nats: float) -> None:
+def test_holding_is_a_step_above_slowing() -> None:
+    """Of a few dozen frames, or of a network that is sure of everything, both quantiles are almost the same."""
+    assert EntropyBounds(2.0, 2.3) == bounds_above(2.0, 2.01)
+    assert EntropyBounds(0.3, 0.6) == bounds_above(0.0, 0.0)
+
+
+@given(st.floats(0.0, 1e6), st.floats(0.0, 1e6))
+def test_they_only_tighten(slow_nats: float, hold_nats: float) -> None:
     """However unsure good actions are, the bounds are those of any policy or lower, and in order."""
-    bounds = bounds_above(largest_nats)
+    bounds = bounds_above(slow_nats, hold_nats)
     assert 0 < bounds.slow_nats <= bounds.hold_nats
     assert bounds.slow_nats <= USUAL.slow_nats
     assert bounds.hold_nats <= USUAL.hold_nats
@@ -32,11 +37,12 @@ def test_no_idea_is_beyond_the_usual_bound() -> None:
     assert math.log(256) > USUAL.hold_nats
 
 
-@pytest.mark.parametrize("largest_nats", [math.nan, math.inf, -0.1])
-def test_bounds_are_not_made_of_nonsense(largest_nats: float) -> None:
-    """What is no entropy is refused."""
-    with pytest.raises(ContractError, match="entropy"):
-        bounds_above(largest_nats)
+@pytest.mark.parametrize("nonsense", [math.nan, math.inf, -0.1])
+def test_bounds_are_not_made_of_nonsense(nonsense: float) -> None:
+    """What is no entropy is refused, wherever it stands."""
+    for pair in ((nonsense, 3.0), (3.0, nonsense)):
+        with pytest.raises(ContractError, match="entropy"):
+            bounds_above(*pair)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The shipped checkpoint does the job that it is shipped for."""
+"""The shipped checkpoints do the jobs that they are shipped for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from magma_ros.pipeline import Pipeline
 from magma_ros.policy import ModelPolicy
 from magma_ros.sim.envs import make_env
 from magma_ros.sim.rollout import rollout
-from magma_ros.sim.suites import BRIDGE
+from magma_ros.sim.suites import BRIDGE, find_suite
 from magma_ros.sim.sweep.plan import Trial
 from magma_ros.sim.sweep.pool import InProcessPool
 from magma_ros.sim.sweep.worker import TrialSetup
 
 MAX_PASSES_PER_ACTION = 4.0
 BUDGET = BRIDGE.task("carrot_on_plate").step_budget
-CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "magma-tiny"
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+CHECKPOINT = CHECKPOINTS / "magma-tiny"
 MAX_BYTES = 20 * 10**6
 
 
@@ -36,6 +37,18 @@ def test_magma_tiny_does_what_its_card_says() -> None:
         outcomes = [done.result.outcome for done in pool.run(trials)]
     assert 0 == outcomes.count("error")
     assert outcomes.count("success") >= 6, outcomes
+
+
+@pytest.mark.timeout(300)
+def test_magma_tiny_libero_solves_an_official_task() -> None:
+    """As small, it puts the soup into the basket in one of two trials, from states that it was not trained on."""
+    folder, suite = CHECKPOINTS / "magma-tiny-libero", find_suite("libero_object")
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= MAX_BYTES
+    task = suite.task("pick_up_the_alphabet_soup_and_place_it_in_the_basket")
+    setup = TrialSetup(suite, partial(make_env, suite))
+    with closing(InProcessPool(setup, load_policy(folder))) as pool:
+        outcomes = (done.result.outcome for done in pool.run([Trial(task.name, seed) for seed in (0, 1)]))
+        assert any(outcome == "success" for outcome in outcomes)
 
 
 class Recorder:

@@ -67,8 +67,8 @@ def test_a_network_learns_the_rule_and_acts_on_it(episodes_folder: Path, tmp_pat
     assert (1, 11, digest(episodes_folder)) == (len(data["held_out"]), data["num_episodes"], data["sha256"])
     assert (150, 150, None) == (training["step"], training["recipe"]["steps"], training["parent"])
     (judged,) = training["metrics"]["open_loop"].values()
-    assert policy.entropy_bounds == bounds_above(judged["largest_entropy_nats"])
-    assert 0 < judged["largest_entropy_nats"] < np.log(256)
+    assert policy.entropy_bounds == bounds_above(judged["entropy_slow_nats"], judged["entropy_hold_nats"])
+    assert 0 < judged["entropy_slow_nats"] < judged["entropy_hold_nats"] < np.log(256)
     assert judged["policy"]["mae"]["dz_m"]["value"] < 0.2 * judged["mean"]["mae"]["dz_m"]["value"]
     assert [75, 150] == [line["step"] for line in curve(recipe) if "held_out_loss" in line]
     assert training["metrics"]["held_out_loss"] == curve(recipe)[-1]["held_out_loss"]
