@@ -122,7 +122,8 @@ class TeleopNode(Node):
         """Whether arm and motion node are there, and have been for a while in which nobody moved anything."""
         is_active = self._motion is not None and self._motion.state != MotionStatus.INACTIVE
         is_measured = isinstance(self._measured.proprio(since_s=now_s - self._arm.watch.max_state_age_s), Proprio)
-        if not (is_active and is_measured and self._openings.get_subscription_count()):
+        is_heard = all(topic.get_subscription_count() for topic in (self._twists, self._openings))
+        if not (is_active and is_measured and is_heard):
             self._ready_s = now_s + _REST_S
         return now_s >= self._ready_s
 

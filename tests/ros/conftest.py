@@ -45,7 +45,7 @@ class Peer:
         self.executor.add_node(self.node)
         self.received = {}
         self.publishers = {}
-        self.clients = {}
+        self.clients, self.unsure = {}, set()
         self.children = []
         self.is_filming = False
         self.goals = ActionClient(self.node, ExecuteInstruction, interface.EXECUTE.name)
@@ -66,6 +66,7 @@ class Peer:
         log = self.folder / f"{name}_{len(self.children)}.log"
         child = Child.start(name, [sys.executable, *arguments], log=log, environment=environment)
         self.children.append(child)
+        self.unsure = set(self.clients.values())
         return child
 
     def listen(self, topic):
@@ -112,10 +113,14 @@ class Peer:
         return self.future(self.clients[key].call_async(service_type.Request(**fields)), timeout_s=timeout_s)
 
     def find(self, client, name):
-        """Wait until client and server know each other: Fast DDS drops the answer to a client that is new to it."""
-        if not client.service_is_ready():
+        """Wait until client and server know each other: Fast DDS drops the answer to a client that is new to it.
+
+        A client that is ready may be so for a server of before, whose place a new process has taken.
+        """
+        if not client.service_is_ready() or client in self.unsure:
             self.wait(client.service_is_ready, what=f"service {name}")
             self.spin(0.3)
+            self.unsure.discard(client)
 
     def set_instruction(self, instruction):
         return self.call(SetInstruction, interface.SET_INSTRUCTION.name, instruction=instruction)

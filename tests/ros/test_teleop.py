@@ -76,7 +76,9 @@ def write(peer, name, text):
 def test_a_script_becomes_an_episode_in_a_bag(peer, arm):
     """Keys and twists played back in time move the simulated arm as they say; the bag has what an import needs."""
     before, demos = position(peer), peer.folder / "demos"
+    num_ears = peer.node.count_subscribers(interface.TAKEN_ACTION.name)
     recorder = peer.start("recorder", "-m", "magma_ros.ros.recorder_node", output=str(demos), episodes=True)
+    peer.wait(lambda: peer.node.count_subscribers(interface.TAKEN_ACTION.name) > num_ears, what="the recorder's ear")
     parameters = {"script": write(peer, "episode", EPISODE), "instruction": "lift it", "operator": "ada"}
     teleop = peer.start("teleop", *TELEOP, device="script", **parameters)
     peer.wait(lambda: teleop.process.poll() is not None, timeout_s=90, what="the script's end")
