@@ -1,4 +1,8 @@
-"""Where source and target of a task begin: SimplerEnv's episodes, and layouts that are drawn in the same range."""
+"""Where source and target of a task begin: SimplerEnv's episodes, and layouts that are drawn in the same range.
+
+Demonstrations are drawn in wider ranges: SimplerEnv's layouts are corners and end stops of the range, and a policy
+knows least at the edge of what it was shown.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,14 @@ from typing import Protocol
 import numpy as np
 
 from magma_ros.errors import InvalidInputError
+from magma_ros.sim.suites import FIRST_DEMO_SEED
 from magma_ros.types import FloatArray, frozen_array
 
 SQUARE_CENTRE_M = (-0.16, 0.0)
 _CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 _MIN_GAP_M = 0.004
+DEMO_REACH = 1.2
+"""How far demonstrations reach from the middle of each range, as a share of what trials do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ class Placement(Protocol):
         """SimplerEnv's episodes in its order: position `episode // num_yaws`, yaw `episode % num_yaws`."""
         ...
 
-    def draw(self, generator: np.random.Generator) -> Layout:
-        """A layout in the same range."""
+    def draw(self, generator: np.random.Generator, *, reach: float) -> Layout:
+        """A layout in the same range (`reach` 1.0), or in one that is `reach` times as wide about its middle."""
         ...
 
 
@@ -84,12 +91,12 @@ class OnSquare:
         ]
         return tuple(Layout(source, yaw, target) for (source, target), yaw in product(pairs, self.yaws_rad))
 
-    def draw(self, generator: np.random.Generator) -> Layout:
+    def draw(self, generator: np.random.Generator, *, reach: float) -> Layout:
         """Uniform in the square and in yaw, the two apart from each other."""
-        half = max(self.half_edges_m)
+        half = max(self.half_edges_m) * reach
         while True:
             xy = np.array(SQUARE_CENTRE_M) + generator.uniform(-half, half, size=(2, 2))
-            layout = Layout(xy[0], generator.uniform(*self.yaw_range_rad), xy[1])
+            layout = Layout(xy[0], generator.uniform(*_widened(self.yaw_range_rad, reach)), xy[1])
             if np.linalg.norm(xy[0] - xy[1]) >= self.min_distance_m and self._gap_m(layout) >= _MIN_GAP_M:
                 return layout
 
@@ -129,16 +136,18 @@ class InBowl:
         target = np.array(self.target_xy_m)
         return tuple(Layout(np.array([x, y]), yaw, target) for x, y, yaw in product(xs, ys, self.yaws_rad))
 
-    def draw(self, generator: np.random.Generator) -> Layout:
+    def draw(self, generator: np.random.Generator, *, reach: float) -> Layout:
         """Uniform over the grid's rectangle and in yaw."""
-        half = np.array(self.half_span_m)
+        half = np.array(self.half_span_m) * reach
         xy = np.array(self.centre_m) + generator.uniform(-half, half)
-        yaw = generator.uniform(min(self.yaws_rad), max(self.yaws_rad))
+        yaw = generator.uniform(*_widened((min(self.yaws_rad), max(self.yaws_rad)), reach))
         return Layout(xy, yaw, np.array(self.target_xy_m))
 
 
 def layout_of_seed(seed: int, placement: Placement) -> Layout:
-    """SimplerEnv's episode `seed` while there is one; beyond, a layout drawn in the same range from that seed alone.
+    """SimplerEnv's episode `seed` while there is one; beyond, a layout drawn from that seed alone.
+
+    It is drawn in the same range, from `FIRST_DEMO_SEED` on in one `DEMO_REACH` times as wide.
 
     Raises:
         InvalidInputError: a negative seed.
@@ -146,7 +155,14 @@ def layout_of_seed(seed: int, placement: Placement) -> Layout:
     if seed < 0:
         raise InvalidInputError(f"seed: expected 0 or more, got {seed}")
     official = _official(placement)
-    return official[seed] if seed < len(official) else placement.draw(np.random.default_rng(seed))
+    reach = DEMO_REACH if seed >= FIRST_DEMO_SEED else 1.0
+    return official[seed] if seed < len(official) else placement.draw(np.random.default_rng(seed), reach=reach)
+
+
+def _widened(bounds: tuple[float, float], reach: float) -> tuple[float, float]:
+    """`bounds`, `reach` times as far from their middle; the very same for 1.0."""
+    margin = (reach - 1.0) * (bounds[1] - bounds[0]) / 2.0
+    return bounds[0] - margin, bounds[1] + margin
 
 
 @cache
