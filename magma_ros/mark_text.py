@@ -1,6 +1,9 @@
 """Set-of-Mark and Trace-of-Mark as text: Magma's formats to the character, written and strictly read.
 
 A picture is split into 256 x 256 cells, whatever its size; a place is the cell's column and row, from the upper left.
+Pixels are everywhere counted from the middle of the upper left one. In these coordinates upstream takes `int(256 x /
+width)`, without half a pixel, so the first cell begins at that middle: what was learnt from such texts says where
+things are by them, and `to_pixels` must leave out the same half pixel.
 A reader takes a whole answer or none of it: what is cut off, doubled or malformed raises, and names the fault and its
 place. Nothing is evaluated.
 """
@@ -71,7 +74,8 @@ _Said = TypeVar("_Said", MarkText, TraceText)
 def to_grid(points_px: ArrayLike, *, width_px: int, height_px: int) -> NDArray[np.int64]:
     """Cells of `points_px` (…, 2) (x, y), same shape; points outside of the picture get the nearest cell in it.
 
-    The cell is `int(256 x / width)`, as in Magma's data, where points outside are not clipped.
+    The cell is `int(256 x / width)` with x from the middle of the upper left pixel, as in Magma's data, where points
+    outside are not clipped.
 
     Raises:
         InvalidInputError: points that are not pairs of finite numbers, or a picture without pixels.
@@ -84,7 +88,9 @@ def to_grid(points_px: ArrayLike, *, width_px: int, height_px: int) -> NDArray[n
 def to_pixels(cells: ArrayLike, *, width_px: int, height_px: int) -> FloatArray:
     """Middles of `cells` (…, 2) as pixels (x, y), same shape; `to_grid` takes each back to its cell.
 
-    The middle has no bias; upstream takes the cell's upper left corner, half a cell from it.
+    Of the places that `to_grid` brings into a cell, as many lie before the middle as behind it: traces that are read
+    back are on neither side of what moved. Half a pixel less would put them that much up and left of it, and in
+    pictures of less than 256 px into other cells. Upstream takes the cell's upper left corner.
 
     Raises:
         InvalidInputError: cells that are not pairs of finite numbers, or a picture without pixels.
@@ -138,6 +144,11 @@ def tom_answer(traces: Iterable[TraceText], *, use_trace_start_end: bool = False
     lines = "".join(f'"Mark {trace.number}": "[{_listed(trace.future)}]"\n\n' for trace in ordered)
     lines = f"{TRACE_START}{lines}{TRACE_END}" if use_trace_start_end else lines
     return ", ".join(_placed(trace.number, trace.start) for trace in ordered) + _MOVED + lines
+
+
+def is_about_traces(answer: str) -> bool:
+    """Whether `answer` begins to say where marks go; whether it can be read is `parse_tom`'s to say."""
+    return _MOVED.strip() in answer
 
 
 def parse_tom(text: str) -> tuple[TraceText, ...]:

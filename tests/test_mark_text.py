@@ -165,6 +165,17 @@ def test_a_cell_is_the_one_of_its_middle(cell: tuple[int, int], width_px: int, h
     assert list(cell) == to_grid(pixel, width_px=width_px, height_px=height_px).tolist()
 
 
+@pytest.mark.parametrize("side_px", [64, 96, 128, 224, 256, 512, 640])
+def test_a_cells_middle_is_on_neither_side_of_the_places_in_it(side_px: int) -> None:
+    """Places over a whole picture lie as far before as behind the middles of their cells, and half a cell at most."""
+    across = (np.arange(8 * 256) + 0.5) * side_px / (8 * 256)
+    places = np.stack([across, across[::-1]], axis=1)
+    size = {"width_px": side_px, "height_px": side_px}
+    away = to_pixels(to_grid(places, **size), **size) - places
+    np.testing.assert_allclose([0.0, 0.0], away.mean(axis=0), atol=1e-9)
+    assert np.abs(away).max() < side_px / 512
+
+
 def test_a_pixel_is_in_the_cell_that_upstream_writes() -> None:
     """The cell is int(256 x / width), and the nearest one for what lies outside."""
     points = [[319.9, 239.9], [0.0, 0.0], [639.0, 479.0], [-5.0, 1e6]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from magma_ros import images
 from magma_ros.finetune.traces import MarkedFrame
@@ -37,13 +38,20 @@ def filmstrip(frames: VideoArray, marked: MarkedFrame) -> ImageArray:
     for number in np.unique(np.linspace(marked.frame, len(frames) - 1, NUM_CELLS).round().astype(int)).tolist():
         cell = images.resize(frames[number], height_px=size[0], width_px=size[1]).copy()
         for index in np.flatnonzero(marked.is_moving):
-            path = marked.paths[marked.frame : number + 1, index] * scale
+            path = _enlarged(marked.paths[marked.frame : number + 1, index], scale)
             _draw(cell, path, _COLOURS[index % len(_COLOURS)])
         if number == marked.frame:
-            enlarged = [Mark(mark.number, mark.x_px * scale[0], mark.y_px * scale[1]) for mark in marked.marks]
-            cell = draw_marks(cell, enlarged)
+            places = [_enlarged((mark.x_px, mark.y_px), scale).tolist() for mark in marked.marks]
+            cell = draw_marks(
+                cell, [Mark(mark.number, *place) for mark, place in zip(marked.marks, places, strict=True)]
+            )
         cells += [cell, np.full((size[0], _GAP_PX, 3), 255, np.uint8)]
     return np.hstack(cells[:-1])
+
+
+def _enlarged(points_px: ArrayLike, scale: FloatArray) -> FloatArray:
+    """Points (…, 2) (x, y) of a frame in its cell, same shape; the middles of the upper left pixels are (0, 0) [px]."""
+    return (np.asarray(points_px, dtype=np.float64) + 0.5) * scale - 0.5
 
 
 def _draw(cell: ImageArray, points: FloatArray, colour: tuple[int, int, int]) -> None:

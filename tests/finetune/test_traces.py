@@ -12,7 +12,7 @@ from magma_ros.finetune.lucas_kanade import LucasKanade
 from magma_ros.finetune.trace_parameters import DEMO, HUMAN_VIDEO, ROBOT, TraceParameters
 from magma_ros.finetune.traces import MarkedFrame, NoTrace, mark_clip, split, trace_of_mark
 from magma_ros.finetune.tracks import Tracks, grid_points
-from magma_ros.mark_text import parse_tom, to_grid, tom_answer
+from magma_ros.mark_text import parse_tom, to_grid, to_pixels, tom_answer
 from magma_ros.sim.moving_pictures import Camera, Scene, Thing
 
 THINGS = (
@@ -52,6 +52,19 @@ def test_marks_on_moving_things_get_traces_that_are_right(scene) -> None:
         true = to_grid(scene.plane_paths([[mark.x_px, mark.y_px]])[:, 0], width_px=256, height_px=256)
         listed = np.array([trace.start, *trace.future])
         assert np.abs(listed[:, None] - true[None]).max(axis=2).min(axis=1).max() <= 1
+
+
+def test_traces_that_are_read_back_lie_on_what_moved_and_not_beside_it() -> None:
+    """The pixels of the cells are on neither side of the true paths: half a pixel to any side would be seen here."""
+    away = []
+    for frame in (marked(exact(STILL), seed=seed) for seed in range(8)):
+        for trace in frame.traces:
+            mark = frame.marks[trace.number - 1]
+            true = STILL.plane_paths([[mark.x_px, mark.y_px]])[:, 0]
+            offsets = to_pixels(trace.future, width_px=256, height_px=256)[:, None] - true[None]
+            nearest = np.linalg.norm(offsets, axis=2).argmin(axis=1)
+            away.append(offsets[np.arange(len(nearest)), nearest])
+    assert np.abs(np.concatenate(away).mean(axis=0)).max() < 0.1
 
 
 @pytest.mark.parametrize("preset", [DEMO, HUMAN_VIDEO, ROBOT])
