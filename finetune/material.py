@@ -19,6 +19,7 @@ from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.mixture import Mixture, Source
 from magma_ros.finetune.recipe import DataItem, Recipe
+from magma_ros.mark_text import is_about_traces
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.pipeline import Pipeline
 
@@ -86,6 +87,14 @@ class Material:
             for line, document in islice(read_documents(item.path), item.limit)
         )
         return sorted({turn.text for record in records for turn in record.turns})
+
+    def teaches_traces(self) -> bool:
+        """Whether the conversations say where marks go.
+
+        Raises:
+            ConversationError: a file or a record cannot be used.
+        """
+        return any(map(is_about_traces, self.said()))
 
     @property
     def contract(self) -> ActionContract:

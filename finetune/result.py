@@ -75,7 +75,7 @@ class Result:
         shutil.rmtree(partial, ignore_errors=True)
         training = {**facts, **self.origin, "recipe": to_plain(self.recipe)}
         if self.recipe.parts.method == "full":
-            checkpoint.copy_architecture(self.start.folder, partial)
+            self._copy_architecture(partial)
             plain = self.start.network(torch.float32)
             plain.load_state_dict(plain.state_dict() | dict(trained))
             checkpoint.save_checkpoint(partial, network=plain, pipeline=self.pipeline, training=training)
@@ -113,12 +113,19 @@ class Result:
         (self.recipe.output / _PARTIAL).rename(self.folder)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _copy_architecture(self, folder: Path) -> None:
+        """That of the start; what has now learned traces says so, since the robot asks no other checkpoint for them."""
+        checkpoint.copy_architecture(self.start.folder, folder)
+        if self.material.teaches_traces():
+            path = folder / "config.json"
+            replace_json(path, {**read_object(path), "mm_use_som_tom": True})
+
     def _write_adapter(
         self, network: MagmaNetwork, trained: Mapping[str, Tensor], training: Mapping[str, Any], partial: Path
     ) -> None:
         adapter = partial if self.recipe.save_as == "adapter" else self.recipe.output / _ADAPTER
         shutil.rmtree(adapter, ignore_errors=True)
-        checkpoint.copy_architecture(self.start.folder, adapter)
+        self._copy_architecture(adapter)
         save_adapter(
             adapter,
             network,

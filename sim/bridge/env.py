@@ -170,6 +170,11 @@ class BridgeEnv:
         self._require_state()
         return self._world.poses()
 
+    def camera_pose(self) -> Pose:
+        """The camera's optical frame in the base frame: x right, y down, z forward."""
+        self._require_state()
+        return Pose(*self._world.camera_in_base())
+
     def close(self) -> None:
         """Free the renderers; further calls raise `EnvError`."""
         self._close_renderers()

@@ -155,6 +155,12 @@ class World:
             stage.obstacle_top_m - base_m,
         )
 
+    def camera_in_base(self) -> tuple[FloatArray, FloatArray]:
+        """Of the camera's optical frame (x right, y down, z forward): position [m] and quat_xyzw."""
+        camera = self.data.camera(scene.CAMERA_NAME)
+        optical = camera.xmat.reshape(3, 3) * [1.0, -1.0, -1.0]  # MuJoCo's looks back along z, with y up
+        return self._point_in_base(camera.xpos), self._quat_in_base(optical)
+
     def is_success(self, contacts: Contacts) -> bool:
         """The task's rule on the present state."""
         target = self.task.target

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from magma_ros.checkpoint import load_model, load_pipeline
+from magma_ros.checkpoint import load_model, load_pipeline, load_policy
 from magma_ros.episodes import EpisodeWriter
 from magma_ros.errors import RecipeError
 from magma_ros.finetune.digests import digest
@@ -48,6 +48,7 @@ def test_video_without_actions_is_a_stage_before_few_demonstrations(episodes_fol
     assert texts[-1] < 0.8 * texts[0]
     assert all("motion_error_bins" not in line for line in curve(stage))
     assert "bridge_widowx" in load_pipeline(first).contract.embodiment
+    assert load_policy(first).predicts_traces, "the robot asks for traces where the checkpoint says so"
     few = short_recipe(episodes_folder, tmp_path / "few", tiny=None, start_from=str(first), steps=2)
     second = finetune(few)
     assert load_pipeline(second).contract == find_material(few).contract

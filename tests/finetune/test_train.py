@@ -216,7 +216,8 @@ def test_conversations_train_beside_actions(episodes_folder: Path, tmp_path: Pat
     (tmp_path / "talk.json").write_text(json.dumps(records), encoding="utf-8")
     data = (DataItem(episodes=episodes_folder, weight=3.0), DataItem(conversations=tmp_path / "talk.json", weight=1.0))
     recipe = short_recipe(episodes_folder, tmp_path / "run", data=data)
-    finetune(recipe)
+    folder = finetune(recipe)
+    assert "mm_use_som_tom" not in read_object(folder / "config.json"), "nothing was said about traces"
     assert all(line["text_loss"] > 0 and line["motion_error_bins"] > 0 for line in curve(recipe))
 
 

@@ -27,6 +27,10 @@ def test_a_thing_is_seen_where_the_calibration_says(arm: str) -> None:
     env = BridgeEnv("stack_cube", render=False)
     for seed in (0, 20):
         env.reset(seed=seed)
+        np.testing.assert_allclose(pose.position_m, env.camera_pose().position_m, atol=1e-3)
+        assert (
+            Rotation.from_quat(pose.quat_xyzw).inv() * Rotation.from_quat(env.camera_pose().quat_xyzw)
+        ).magnitude() < 2e-3
         cube = env.poses()
         corners_m = np.array(list(product((-1, 1), repeat=3))) * cube.source_half_m
         turned_m = Rotation.from_quat(cube.source_quat_xyzw).apply(corners_m) + cube.source_position_m
