@@ -42,6 +42,8 @@ class Thresholds:
         offset_late_steps: Measured motion so long after its action; an arm that follows a target lags by about one.
         offset_late_s: And at least so long [s].
         unit_gain: Commanded motion so many times the measured one, or the inverse, is another unit: degrees make 57.
+        unit_score: And the two agree by so many standard deviations more than unrelated motions do, of which one in a
+            hundred gets there by the best of many lags.
         joint_range_rad: No joint turns so far: two turns, and more than LIBERO's and WidowX' limits by far [rad].
         reach_m: No end effector is so far from its base [m].
         quat_norm: A quaternion's norm may be off by this.
@@ -86,6 +88,7 @@ class Thresholds:
     offset_late_steps: float = 2.0
     offset_late_s: float = 0.25
     unit_gain: float = 20.0
+    unit_score: float = 3.5
     joint_range_rad: float = 12.6
     reach_m: float = 5.0
     quat_norm: float = 0.01

@@ -53,15 +53,30 @@ def actions(track: Track, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _gain(commanded: FloatArray, measured: FloatArray, track: Track, limits: Thresholds, *, least: float) -> float:
-    """Size of commanded over measured displacement at the lag where they agree best; 1 where that cannot be said."""
+    """Size of commanded over measured displacement where one follows the other; 1 where that cannot be said."""
     reach = lag.reach_for(track.contract.control_rate_hz)
     curve = lag.correlogram(measured, commanded, reach=reach)
     if curve is None or curve.values.max() < limits.lag_correlation:
+        return 1.0
+    if _score(curve, commanded, measured) < limits.unit_score:
         return 1.0
     sizes = [float(np.sqrt((series**2).sum(axis=1).mean())) for series in (commanded, measured)]
     if max(sizes) < least * track.contract.control_period_s or not all(sizes):
         return 1.0
     return sizes[0] / sizes[1]
+
+
+def _score(curve: lag.Correlogram, commanded: FloatArray, measured: FloatArray) -> float:
+    """Standard deviations of Fisher's z by which two series, (N, 3), agree more at their best lag than unrelated ones.
+
+    Their correlation varies less the more directions they go in: between axes that are alike and independent, it is
+    worth three times as many samples as along one.
+    """
+    first, second = commanded - commanded.mean(axis=0), measured - measured.mean(axis=0)
+    common = float(((first.T @ first) * (second.T @ second)).sum())
+    directions = float((first**2).sum() * (second**2).sum()) / common if common else 1.0
+    num_independent = directions * curve.num_independent
+    return float(np.arctanh(min(0.999, curve.values.max())) * np.sqrt(max(0.0, num_independent - 3.0)))
 
 
 def _suspect(track: Track, text: str) -> Finding:

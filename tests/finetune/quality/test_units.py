@@ -138,3 +138,21 @@ def test_commands_that_the_arm_does_not_follow_have_no_unit() -> None:
         for num in (17, 18)
     }
     assert {17: 0, 18: 1} == counts
+
+
+@pytest.mark.parametrize("num_steps", [18, 30, 60])
+def test_short_motions_that_happen_to_look_alike_have_no_unit(num_steps: int) -> None:
+    """Of a hundred unrelated pairs one may be taken for related: the best of many lags always looks a little alike."""
+    counts = []
+    for seed in range(100):
+        told, moved = restless(seed, num_steps=num_steps), restless(seed + 1000, num_steps=num_steps)
+        counts.append(len(list(units.actions(plain_track(rows(100 * told), x_m=travelled(moved)), LIMITS))))
+    assert sum(counts) <= 1
+
+
+def test_an_arm_that_follows_badly_still_shows_its_unit() -> None:
+    """Degrees are named where more than half of the measured motion (in squares) is not the commanded one."""
+    told, other = restless(6, size=0.01), restless(7, size=0.0125)
+    track = plain_track(rows(np.zeros(60), turn_rad=57.2958 * told), yaw_rad=travelled(told + other))
+    (found,) = units.actions(track, LIMITS)
+    assert found.text.startswith("rotations of up to ")
