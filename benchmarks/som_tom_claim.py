@@ -92,7 +92,7 @@ class Study:
                 output=self._of(seed, arm) / "stage",
                 seed=seed,
             )
-            start = finetuned(stage)
+            start = self._finetuned(stage)
         few = replace(
             read_recipe("magma_tiny_few_demos", assignments=self._options.few_set),
             data=(DataItem(episodes=self._demos),),
@@ -102,13 +102,21 @@ class Study:
             output=self._of(seed, arm) / "few",
             seed=seed,
         )
-        finetuned(few)
+        self._finetuned(few)
 
     def measure(self, seed: int, arm: str) -> None:
         """The trials of an arm."""
         options, folder = self._options, self._of(seed, arm)
         asked = ["--suite", "bridge", "--policy", folder / "few" / "checkpoint", "--trials", options.trials]
         run("eval", *asked, "--output", folder / "sweep", "--resume", "--workers", options.workers)
+
+    def _finetuned(self, recipe: Recipe) -> Path:
+        """The checkpoint of a recipe, which is written down and trained by the command."""
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        path = recipe.output.with_name(f"{recipe.output.name}.yaml")
+        path.write_text(yaml.safe_dump(to_plain(recipe)), encoding="utf-8")
+        run("finetune", path, processes=self._options.processes)
+        return recipe.output / "checkpoint"
 
     def is_measured(self, seed: int) -> bool:
         """Whether all arms of a training seed have a sweep."""
@@ -152,19 +160,12 @@ def _with_own_scales(network: MagmaNetwork) -> MagmaNetwork:
     return network
 
 
-def finetuned(recipe: Recipe) -> Path:
-    """The checkpoint of a recipe, which is written down and trained by the command."""
-    recipe.output.mkdir(parents=True, exist_ok=True)
-    path = recipe.output.with_name(f"{recipe.output.name}.yaml")
-    path.write_text(yaml.safe_dump(to_plain(recipe)), encoding="utf-8")
-    run("finetune", path)
-    return recipe.output / "checkpoint"
-
-
-def run(*words: object) -> None:
-    """One of the project's commands, in a process of its own."""
-    command = [sys.executable, "-m", "magma_ros.cli", *map(str, words)]
-    print("$ magma-ros", *command[3:], flush=True)
+def run(*words: object, processes: int = 1) -> None:
+    """One of the project's commands, in so many processes that share its work."""
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    shared = several if processes > 1 else []
+    command = [sys.executable, *shared, "-m", "magma_ros.cli", *map(str, words)]
+    print("$ magma-ros", *words, flush=True)
     subprocess.run(command, check=True)
 
 
@@ -183,7 +184,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stage-set", nargs="*", default=[], help="KEY=VALUE of the recipe magma_tiny_som_tom")
     parser.add_argument("--few-set", nargs="*", default=[], help="KEY=VALUE of the recipe magma_tiny_few_demos")
     parser.add_argument("--trials", type=int, default=50, help="of each task, arm and training seed")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="that train together")
+    parser.add_argument("--workers", type=int, default=4, help="of collection, annotation and trials")
     return parser.parse_args()
 
 

@@ -46,6 +46,11 @@ class Sample:
         """Ids that are trained."""
         return len(self.answer) if self.trained is None else int(self.trained.sum())
 
+    @property
+    def length(self) -> int:
+        """What makes a row long or short: letters of the prompt and ids of the answer, without the pictures."""
+        return len(self.model_input.prompt) + len(self.answer)
+
 
 class Source(Protocol):
     """Numbered samples from one place."""
@@ -108,7 +113,7 @@ class Mixture:
         return {source.name: share / ROUND for source, share in zip(self.sources, self._shares.tolist(), strict=True)}
 
     def batch(self, size: int, *, step: int, places: slice = slice(None)) -> list[Sample]:
-        """The samples of training step `step`, source by source, so that neighbours are of like length.
+        """The samples of training step `step`, source by source, so that devices get like shares of each.
 
         Args:
             size: Places in the batch, over all devices and accumulated parts.

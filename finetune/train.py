@@ -137,7 +137,8 @@ class _Job:
             _LOG.info("%d samples, of each batch from: %s", len(mixture), mixture.shares)
 
         def parts_of(step: int) -> list[TrainingBatch]:
-            samples = mixture.batch(recipe.batch_size, step=step, places=self._devices.places)
+            batch = mixture.batch(recipe.batch_size, step=step, places=self._devices.places)
+            samples = sorted(batch, key=lambda sample: sample.length)  # rows of a part are padded to its longest
             bounds = [len(samples) * index // recipe.accumulate for index in range(recipe.accumulate + 1)]
             return [collate(self._processor, samples[low:high]) for low, high in pairwise(bounds)]
 
