@@ -87,8 +87,9 @@ class MotionCommands:
         return self._take_pose(message) if isinstance(message, PoseStamped) else self._take_step(message)
 
     def expire(self, now_s: float) -> None:
-        """Come to rest if the last twist no longer counts."""
-        if now_s >= self._expires_s:
+        """Come to rest if the last twist no longer counts, or if the clock was set back to before it could."""
+        is_set_back = self._expires_s - now_s > 2.0 * self._timeout_s and self._expires_s < math.inf
+        if now_s >= self._expires_s or is_set_back:
             self._expires_s = math.inf
             self._model.stop()
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import time
+from collections.abc import Callable
 from typing import Any, Literal
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.task import Future
 
 from magma_ros.errors import ArmConfigError
 from magma_ros.stops import Stop, StopReason
 
-_RETRY_AFTER = Duration(seconds=1)
-_LOST_AFTER = Duration(seconds=5)
-"""Without an answer: Fast DDS drops the one to a client that is new to the server."""
+_RETRY_AFTER_S = 1.0
+_LOST_AFTER_S = 5.0
+"""Without an answer: Fast DDS drops the one to a client that is new to the server [s]."""
 
 
 class ServoSwitch:
     """Asks a `moveit_msgs/srv/ServoCommandType` server until it says yes, and again whenever it was restarted."""
 
-    def __init__(self, node: Node, service: str, kind: Literal["TWIST", "POSE"]) -> None:
-        """Nothing is asked before the first `poll`.
+    def __init__(
+        self, node: Node, service: str, kind: Literal["TWIST", "POSE"], *, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nothing is asked before the first `poll`; waits are timed with `now_s` [s], which nobody sets.
 
         Raises:
             ArmConfigError: moveit_msgs is not installed.
@@ -33,11 +36,11 @@ class ServoSwitch:
                 f"output.command_type_service: {service!r} needs the ROS package moveit_msgs, which is not installed "
                 f"({error}): install ros-$ROS_DISTRO-moveit-msgs, or leave the key empty and switch Servo by hand"
             ) from error
-        self._clock, self._service, self._kind = node.get_clock(), service, kind
+        self._now_s, self._service, self._kind = now_s, service, kind
         self._client = node.create_client(interface, service)
         self._request = interface.Request(command_type=getattr(interface.Request, kind))
         self._answer: Future | None = None
-        self._asked_at = self._clock.now()
+        self._asked_s = self._now_s()
 
     def poll(self) -> Stop | None:
         """None once Servo listens to this kind of command; otherwise why it does not. Asks if need be, never waits."""
@@ -48,20 +51,20 @@ class ServoSwitch:
             self._ask()
         assert self._answer is not None
         if not self._answer.done():
-            self._forget_after(_LOST_AFTER)
+            self._forget_after(_LOST_AFTER_S)
             return self._not_ready("has not answered yet")
         response: Any = self._answer.result()
         if response is not None and response.success:
             return None
-        self._forget_after(_RETRY_AFTER)
+        self._forget_after(_RETRY_AFTER_S)
         return self._not_ready(f"refused to listen to {self._kind} commands")
 
     def _ask(self) -> None:
-        self._asked_at = self._clock.now()
+        self._asked_s = self._now_s()
         self._answer = self._client.call_async(self._request)
 
-    def _forget_after(self, longest: Duration) -> None:
-        if self._clock.now() - self._asked_at > longest:
+    def _forget_after(self, longest_s: float) -> None:
+        if self._now_s() - self._asked_s > longest_s:
             self._forget()
 
     def _forget(self) -> None:

@@ -13,10 +13,10 @@ START_S = 100.0
 
 
 def start(kind="TWIST"):
-    """A node whose clock shows 100 s, its switch, and the client of it."""
+    """A node, its switch, whose steady clock shows 100 s, and the client of it."""
     node = PlainNode()
-    node.now_s = START_S
-    switch = ServoSwitch(node, SERVICE, kind)
+    node.now_s = node.steady_s = START_S
+    switch = ServoSwitch(node, SERVICE, kind, now_s=lambda: node.steady_s)
     return node, switch, node.clients[SERVICE]
 
 
@@ -41,7 +41,7 @@ def test_servo_is_asked_once_and_a_yes_lasts(kind, number):
     assert [SILENT, SILENT] == [switch.poll(), switch.poll()]
     client.answer(success=True)
     assert switch.poll() is None
-    node.now_s += 3600.0
+    node.steady_s += 3600.0
     assert switch.poll() is None
     assert [number] == [request.command_type for request in client.asked]
 
@@ -74,9 +74,9 @@ def test_a_refusal_is_asked_again_after_a_second(answer):
     node, switch, client = start()
     switch.poll()
     client.answer(**answer) if answer else client.pending[0].set_result(None)
-    node.now_s = START_S + 1.0
+    node.steady_s = START_S + 1.0
     assert ([REFUSED, REFUSED], 1) == ([switch.poll(), switch.poll()], len(client.asked))
-    node.now_s = START_S + 1.001
+    node.steady_s = START_S + 1.001
     assert ([REFUSED, SILENT], 2) == ([switch.poll(), switch.poll()], len(client.asked))
     client.answer(success=True)
     assert switch.poll() is None
@@ -87,12 +87,12 @@ def test_the_second_counts_from_the_question():
     node, switch, client = start()
     switch.poll()
     client.answer(success=False)
-    node.now_s = START_S + 1.5
+    node.steady_s = START_S + 1.5
     assert [REFUSED, SILENT] == [switch.poll(), switch.poll()]
     client.answer(success=False)
-    node.now_s = START_S + 2.5
+    node.steady_s = START_S + 2.5
     assert ([REFUSED, REFUSED], 2) == ([switch.poll(), switch.poll()], len(client.asked))
-    node.now_s = START_S + 2.51
+    node.steady_s = START_S + 2.51
     assert ([REFUSED, SILENT], 3) == ([switch.poll(), switch.poll()], len(client.asked))
 
 
@@ -100,10 +100,26 @@ def test_a_lost_answer_is_not_waited_for_for_ever():
     """DDS may drop the answer to a client that is new to the server: after five seconds of silence it asks again."""
     node, switch, client = start()
     switch.poll()
-    node.now_s = START_S + 5.0
+    node.steady_s = START_S + 5.0
     assert ([SILENT, SILENT], 1) == ([switch.poll(), switch.poll()], len(client.asked))
-    node.now_s = START_S + 5.001
+    node.steady_s = START_S + 5.001
     assert ([SILENT, SILENT], 2) == ([switch.poll(), switch.poll()], len(client.asked))
     assert client.pending[:1] == client.withdrawn
     client.answer(success=True)
     assert switch.poll() is None
+
+
+@pytest.mark.parametrize("shown_s", [0.0, START_S, 1e6])
+def test_simulated_time_delays_nothing_and_hurries_nothing(shown_s):
+    """Whether it is set back, stands still or leaps: a lost answer and a refusal are asked about again in real time."""
+    node, switch, client = start()
+    switch.poll()
+    node.now_s = shown_s
+    node.steady_s = START_S + 5.0
+    assert ([SILENT, SILENT], 1) == ([switch.poll(), switch.poll()], len(client.asked))
+    node.steady_s = START_S + 5.001
+    assert ([SILENT, SILENT], 2) == ([switch.poll(), switch.poll()], len(client.asked))
+    client.answer(success=False)
+    node.now_s = shown_s - 50.0 if shown_s else 0.0
+    node.steady_s += 1.001
+    assert ([REFUSED, SILENT], 3) == ([switch.poll(), switch.poll()], len(client.asked))

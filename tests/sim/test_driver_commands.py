@@ -221,3 +221,11 @@ def test_a_gripper_that_takes_actions_is_refused() -> None:
     """The stand-in has no action server."""
     with pytest.raises(EnvError, match=r"^gripper\.command\.kind: expected 'gripper_topic', got 'gripper_command'$"):
         gripper_topic(arms.load("ur5e"))
+
+
+@pytest.mark.parametrize(("back_s", "moved_m"), [(0.2, 0.1), (0.3, 0.0), (50.0, 0.0), (NOW_S, 0.0)])
+def test_a_twist_ends_when_the_clock_is_set_back(driver, back_s, moved_m):
+    """It would count until its time comes again; what a late message may have shifted the clock by is none of it."""
+    assert not driver.commands.take(twist(0.1), NOW_S)
+    driver.commands.expire(NOW_S - back_s)
+    assert [moved_m, 0.0, 0.0] == pytest.approx(driver.moved(), abs=1e-3)
