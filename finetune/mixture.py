@@ -119,7 +119,7 @@ class Mixture:
             size: Places in the batch, over all devices and accumulated parts.
             step: From 0.
             places: The places that are made here; the others cost nothing. With `slice(start + rank, end, num_ranks)`
-                accumulated parts get neighbours, and devices like shares of each part.
+                devices get like shares of each source.
         """
         dealt = sorted(self._dealt_to(step * size + place) for place in range(size))
         return [self._sample(step, place, *dealt[place]) for place in range(size)[places]]
