@@ -1,6 +1,6 @@
 """Does the trace divergence stay quiet while an arm moves as told, and warn when it is held?
 
-`python benchmarks/trace_watch.py CHECKPOINT --output FILE.json` runs the graph (simulated arm, motion node, policy node)
+`python benchmarks/trace_watch.py CHECKPOINT --output FILE.json` runs the graph (simulated arm, motion and policy node)
 twice: with an arm that makes every command, and with one that is held from some step on. Both cameras have noise of one
 grey level, since one that repeats its pixels is refused as frozen. Heard is what `/diagnostics` says.
 """
@@ -168,9 +168,7 @@ def main() -> None:
     parser.add_argument("--task", default="carrot_on_plate")
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--seed", type=int, default=24)
-    parser.add_argument(
-        "--hold-after", type=int, default=15, help="steps of a trial that a held arm makes"
-    )
+    parser.add_argument("--hold-after", type=int, default=15, help="steps of a trial that a held arm makes")
     parser.add_argument("--output", type=Path, required=True, help="file of the report")
     options = parser.parse_args()
     os.environ.update(graph_environment())
