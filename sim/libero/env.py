@@ -58,7 +58,8 @@ class LiberoEnv:
     def reset(self, *, seed: int) -> tuple[Observation, dict[str, Any]]:
         """The scene of `seed`, settled: fixtures placed by it, objects in official state seed % 50, ten steps at rest.
 
-        The info names the official state as "init_state".
+        The info names the official state as "init_state". With a demonstration's seed the objects lie between two
+        official states, of which none is among the first ten, and it is None.
         """
         simulation = self._open().simulation
         index = simulation.reset(seed=seed)

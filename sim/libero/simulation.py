@@ -28,6 +28,7 @@ from magma_ros.errors import EnvError
 from magma_ros.sim.bridge.gl import require_gl
 from magma_ros.sim.libero.guard import require_libero
 from magma_ros.sim.libero.resources import init_states, problem_file
+from magma_ros.sim.suites import FIRST_DEMO_SEED
 from magma_ros.types import FloatArray, frozen_array
 
 PHYSICS_STEPS = 25
@@ -38,6 +39,8 @@ PICTURE_STEP = 24
 Its sampling clock is updated twice before the first step (reset, official state), ticks 25 times a step and comes round
 on the 23rd tick; the next one samples. So upstream's picture is 4 ms older than the state that it comes with.
 """
+NUM_TRIAL_STATES = 10
+"""Official states, from the first, that demonstrations leave to trials: published results are of so many."""
 _MAX_PLACEMENTS = 100
 _STATE_SPEC = mujoco.mjtState.mjSTATE_INTEGRATION
 
@@ -104,16 +107,18 @@ class Simulation:
         self.sight = self._present_sight()
         self.num_steps = 0
 
-    def reset(self, *, seed: int) -> int:
+    def reset(self, *, seed: int) -> int | None:
         """Fixtures placed by `seed`, everything else in an official state; the index of that state.
+
+        From `FIRST_DEMO_SEED` on the objects lie between two official states that no trial of ten uses: None.
 
         Raises:
             EnvError: no place was found for the objects.
         """
-        index = seed % len(self._init_states)
         with _seeded(seed):
             self._place()
-        time_and_joints = self._init_states[index]
+        index = None if seed >= FIRST_DEMO_SEED else seed % len(self._init_states)
+        time_and_joints = self._between_states(seed) if index is None else self._init_states[index]
         nq = self.model.nq
         self.data.time = time_and_joints[0]
         self.data.qpos[:], self.data.qvel[:] = time_and_joints[1 : 1 + nq], time_and_joints[1 + nq :]
@@ -181,6 +186,21 @@ class Simulation:
                 self.domain.reset()
                 return
         raise EnvError(f"LIBERO found no place for the objects in {_MAX_PLACEMENTS} draws")
+
+    def _between_states(self, seed: int) -> FloatArray:
+        """An official state whose objects are moved towards where they lie in another one, each by the same share.
+
+        Each object's places fill a rectangle of the task's, so that it stays in there, and on what it stands on.
+        """
+        generator = np.random.default_rng(seed)
+        numbers = generator.choice(np.arange(NUM_TRIAL_STATES, len(self._init_states)), 2, replace=False)
+        one, other = (self._init_states[number] for number in numbers)
+        mixed, share = np.array(one), generator.uniform()
+        for joint in np.flatnonzero(self.model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
+            first = 1 + int(self.model.jnt_qposadr[joint])  # the time comes before the joints
+            place = slice(first, first + 3)
+            mixed[place] += share * (other[place] - one[place])
+        return mixed
 
     def _before_physics(self, act: Any, action: Any, policy_step: bool = False) -> None:  # noqa: FBT001, FBT002 - upstream's
         self._physics_step = 1 if policy_step else self._physics_step + 1

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -14,7 +15,9 @@ from magma_ros.sim.envs import make_env
 from magma_ros.sim.libero.convention import FRAME
 from magma_ros.sim.libero.env import LiberoEnv
 from magma_ros.sim.libero.protocol import AGENTVIEW
-from magma_ros.sim.suites import find_suite
+from magma_ros.sim.libero.resources import init_states
+from magma_ros.sim.libero.simulation import NUM_TRIAL_STATES
+from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
 from magma_ros.types import Action, SafeAction
 from tests.sim.libero import golden
 from tests.sim.libero.golden import SEED, SUITE, TASK, digest, golden_actions, numbers, roll_out
@@ -66,6 +69,28 @@ def test_the_seed_places_the_fixtures(blind, trial) -> None:
     assert SEED == info["init_state"]
     assert not np.array_equal(trial[1][0].fixture_positions_m, blind.get_state().fixture_positions_m)
     np.testing.assert_array_equal(before, after)
+
+
+def test_demonstrations_begin_between_official_states(blind) -> None:
+    """Their objects lie elsewhere than in any official state, within the rectangle that those fill; a seed repeats."""
+    model = blind.world().simulation.model
+    official = np.stack([objects_m(model, state[1:]) for state in init_states(SUITE, TASK)[NUM_TRIAL_STATES:]])
+    places = []
+    for seed in (FIRST_DEMO_SEED, FIRST_DEMO_SEED + 1, FIRST_DEMO_SEED):
+        _, info = blind.reset(seed=seed)
+        assert info["init_state"] is None
+        places.append(objects_m(model, blind.world().simulation.data.qpos))
+    assert (places[0] >= official.min(axis=0) - 0.01).all()
+    assert (places[0] <= official.max(axis=0) + 0.01).all()
+    assert np.abs(official - places[0]).max(axis=(1, 2)).min() > 1e-3
+    assert np.abs(places[1] - places[0]).max() > 1e-3
+    np.testing.assert_array_equal(places[0], places[2])
+
+
+def objects_m(model, joints):
+    """Where the objects of a scene lie, shape (k, 2) [m]."""
+    free = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
+    return np.stack([joints[model.jnt_qposadr[joint] :][:2] for joint in free])
 
 
 def test_twenty_drawn_steps(drawn, trial) -> None:
