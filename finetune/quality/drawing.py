@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from magma_ros import images
+from magma_ros.errors import InvalidInputError
 from magma_ros.markup import Markup, element
 from magma_ros.types import FloatArray, ImageArray
 
@@ -17,24 +18,32 @@ _WIDTH, _HEIGHT = 1000.0, 100.0
 _THUMBNAIL_PX = 128
 _NUM_THUMBNAILS = 6
 _QUALITY = 72
-_STYLES = ("first", "second")
+_STYLES = {"first": "— ", "second": "- - ", "third": "· · "}
+"""Of a line: its class in the page's style sheet, and its dashes before its name."""
 
 
 def curves(
     title: str, lines: Sequence[tuple[str, ArrayLike, float]], *, num_steps: int, marked: Iterable[tuple[int, int]] = ()
 ) -> Markup:
-    """Up to two lines over the steps of an episode.
+    """Up to three lines over the steps of an episode.
 
     Args:
         title: What is drawn.
         lines: Name, a value for each step from the first on, and the value at the top of the drawing; zero is below.
         num_steps: Of the episode: the width.
         marked: First and last step of each stretch that is shaded.
+
+    Raises:
+        InvalidInputError: more lines than can be told apart.
     """
+    if len(lines) > len(_STYLES):
+        raise InvalidInputError(f"{title}: expected at most {len(_STYLES)} lines, got {len(lines)}")
     shades = [_shade(first, last, num_steps) for first, last in marked]
     paths = [_path(values, top, num_steps, style) for (_, values, top), style in zip(lines, _STYLES, strict=False)]
-    marks = ("— ", "- - ")
-    names = [element("span", marks[i], line[0], class_=_STYLES[i]) for i, line in enumerate(lines)]
+    names = [
+        element("span", dashes, line[0], class_=style)
+        for line, (style, dashes) in zip(lines, _STYLES.items(), strict=False)
+    ]
     return element("figure", _canvas(title, [*shades, *paths]), element("figcaption", [[name, " "] for name in names]))
 
 

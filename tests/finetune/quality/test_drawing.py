@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from importlib import resources
 from xml.etree import ElementTree as ET
 
 import cv2
 import numpy as np
 import pytest
 
+from magma_ros.errors import InvalidInputError
 from magma_ros.finetune.quality.drawing import bars, curves, strip
 from magma_ros.markup import Markup
 
@@ -39,6 +41,20 @@ def test_two_lines_have_their_own_tops_and_styles() -> None:
     assert caption is not None
     assert [("first", "— told"), ("second", "- - done")] == [(span.attrib["class"], span.text) for span in caption]
     assert "speed <m/s>" == parsed(figure).findtext("svg/title")
+
+
+def test_three_lines_can_be_told_apart_and_a_fourth_is_refused() -> None:
+    """The third has a style and dashes of its own, which the page knows; for a fourth there is none."""
+    lines = [(name, [1.0], 1.0) for name in ("told", "done", "seen", "wished")]
+    figure = curves("speed", lines[:3], num_steps=1)
+    assert ["first", "second", "third"] == [path["class"] for path in drawn(figure, "path")]
+    caption = parsed(figure).find("figcaption")
+    assert caption is not None
+    assert ["— told", "- - done", "· · seen"] == [span.text for span in caption]
+    style = resources.files("magma_ros.finetune.quality").joinpath("page.css").read_text(encoding="utf-8")
+    assert all(f"svg .{name}" in style and style.count(f"--{name}:") == 2 for name in ("first", "second", "third"))
+    with pytest.raises(InvalidInputError, match="at most 3 lines, got 4"):
+        curves("speed", lines, num_steps=1)
 
 
 @pytest.mark.parametrize(
