@@ -34,7 +34,8 @@ class KeyValueCache:
     def fits(self, *, batch_size: int, num_slots: int, like: Tensor) -> bool:
         """Whether this allocation serves such a batch."""
         first = self.keys[0]
-        return batch_size == len(first) and num_slots <= self.num_slots and first.dtype == like.dtype
+        is_alike = (first.dtype, first.device) == (like.dtype, like.device)
+        return batch_size == len(first) and num_slots <= self.num_slots and is_alike
 
     def at(self, slots: Tensor) -> CacheWriter:
         """A writer that puts each layer's new keys and values into `slots`, shape (n,)."""

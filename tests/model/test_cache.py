@@ -59,10 +59,11 @@ def test_the_heads_width_may_be_named():
         (1, 65, LIKE, False),
         (3, 65, LIKE, False),
         (2, 65, torch.zeros(1, dtype=torch.float32), False),
+        (2, 65, torch.zeros(1, dtype=torch.float64, device="meta"), False),
     ],
 )
 def test_an_allocation_serves_its_own_batches(batch_size, num_slots, like, fits):
-    """As many rows, of its number type, with no more slots than there are."""
+    """As many rows, of its number type and on its device, with no more slots than there are."""
     assert fits is cache().fits(batch_size=batch_size, num_slots=num_slots, like=like)
 
 
