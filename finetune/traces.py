@@ -20,7 +20,7 @@ from magma_ros.finetune.camera_motion import compensated, homographies, is_movin
 from magma_ros.finetune.trace_parameters import TraceParameters
 from magma_ros.finetune.tracks import Tracker, Tracks, VideoArray
 from magma_ros.mark_text import GRID, TraceText, to_grid
-from magma_ros.marks import Mark
+from magma_ros.marks import Mark, disc_px
 from magma_ros.types import FloatArray
 
 Indices = NDArray[np.int64]
@@ -114,9 +114,9 @@ def trace_of_mark(tracks: Tracks, *, width_px: int, height_px: int, preset: Trac
         moving = _representatives(parts.paths[frame:], parts.foreground, num_foreground, generator)
         still = _representatives(parts.paths[frame:], parts.background, num_background, generator)
     else:
-        shown = np.flatnonzero(tracks.visible[frame])
-        moving = shown[:0]
-        still = generator.choice(shown, min(len(shown), num_foreground + num_background), replace=False)
+        moving = parts.foreground[:0]
+        shown = generator.permutation(np.flatnonzero(tracks.visible[frame]))
+        still = _apart(shown, tracks.points[frame], num_foreground + num_background, width_px)
     order = np.concatenate([moving, still])[generator.permutation(len(moving) + len(still))]
     marked = MarkedFrame(
         frame=frame,
@@ -166,6 +166,17 @@ def split(tracks: Tracks, *, frame: int, preset: TraceParameters) -> Split:
     foreground, background = kept[lengths > preset.foreground_step_px], kept[lengths <= preset.foreground_step_px]
     no_trace = NoTrace.NOTHING_MOVES if len(foreground) <= 1 else NoTrace.NO_BACKGROUND if not len(background) else None
     return Split(paths, foreground, background, camera_moved=views is not None, no_trace=no_trace)
+
+
+def _apart(candidates: Indices, points: Points, count: int, width_px: int) -> Indices:
+    """The first `count` candidates whose discs do not touch those before; where they are too few, the first others."""
+    least_px = max(disc_px(number, width_px=width_px) for number in range(1, count + 1))
+    kept: list[int] = []
+    for index in candidates.tolist():
+        if len(kept) < count and (np.linalg.norm(points[kept] - points[index], axis=1) >= least_px).all():
+            kept.append(index)
+    others = [index for index in candidates.tolist() if index not in kept]
+    return np.array([*kept, *others][:count], dtype=np.int64)
 
 
 def _start(points: Points, share: float, generator: np.random.Generator) -> int:

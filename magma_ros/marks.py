@@ -91,12 +91,17 @@ def draw_marks(image: ImageArray, marks: Sequence[Mark], *, digit_share: float =
         InvalidInputError: `image` is not a picture.
     """
     marked = check_image(image).copy()
-    digit_px = _digit_px(marked, digit_share)
+    digit_px = _digit_px(marked.shape[1], digit_share)
     for mark in marks:
         label = disc(str(mark.number), digit_px)
         height, width = label.ink.shape
         blend(marked, label, (round(mark.x_px - (width - 1) / 2), round(mark.y_px - (height - 1) / 2)), _RED)
     return marked
+
+
+def disc_px(number: int, *, width_px: int, digit_share: float = DIGIT_SHARE) -> int:
+    """Diameter of the disc of a mark of that number in a picture `width_px` wide, as `draw_marks` draws it [px]."""
+    return disc(str(number), _digit_px(width_px, digit_share)).ink.shape[0]
 
 
 def draw_boxes(image: ImageArray, boxes: Sequence[Box]) -> ImageArray:
@@ -109,7 +114,7 @@ def draw_boxes(image: ImageArray, boxes: Sequence[Box]) -> ImageArray:
     """
     marked = check_image(image).copy()
     height, width, _ = marked.shape
-    labels = [plate(str(box.number), _digit_px(marked, LABEL_SHARE)) for box in boxes]
+    labels = [plate(str(box.number), _digit_px(width, LABEL_SHARE)) for box in boxes]
     line_px = max(1, round(width / 500))
     for index, box in enumerate(boxes):
         corners = [round(side) for side in (box.left_px, box.top_px, box.right_px, box.bottom_px)]
@@ -207,8 +212,7 @@ def _overlaps(labels: NDArray[np.int64], others: FloatArray) -> FloatArray:
     return np.asarray(np.clip(ends - starts, 0.0, None).prod(axis=2), dtype=np.float64)
 
 
-def _digit_px(picture: ImageArray, share: float) -> int:
-    width_px: int = picture.shape[1]
+def _digit_px(width_px: int, share: float) -> int:
     return max(MIN_DIGIT_PX, math.ceil(share * width_px))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.marks import Box, Mark, draw_boxes, draw_marks, draw_segments, label_places, segment_marks
+from magma_ros.marks import Box, Mark, disc_px, draw_boxes, draw_marks, draw_segments, label_places, segment_marks
 from magma_ros.types import ImageArray
 
 
@@ -34,6 +34,15 @@ def test_numbers_can_be_told_apart_in_a_small_picture() -> None:
     discs = [draw_marks(grey(256, 256), [Mark(n, 20, 20)])[8:33, 8:33].astype(int) for n in range(1, 20)]
     gaps = [np.abs(a - b).max() for i, a in enumerate(discs) for b in discs[:i]]
     assert min(gaps) > 100
+
+
+@pytest.mark.parametrize(("number", "width_px"), [(1, 64), (9, 256), (12, 256), (88, 640)])
+def test_a_disc_is_as_wide_as_it_is_said_to_be(number: int, width_px: int) -> None:
+    """In a picture of that width; as wide as high."""
+    drawn = draw_marks(np.zeros((64, width_px, 3), np.uint8), [Mark(number, 32.0, 32.0)])
+    rows, columns = np.nonzero(drawn.any(axis=2))
+    sizes = [int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1]
+    assert [disc_px(number, width_px=width_px)] * 2 == sizes
 
 
 def test_the_picture_that_was_given_stays_as_it_was() -> None:

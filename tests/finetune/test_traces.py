@@ -13,6 +13,7 @@ from magma_ros.finetune.trace_parameters import DEMO, HUMAN_VIDEO, ROBOT, TraceP
 from magma_ros.finetune.traces import MarkedFrame, NoTrace, mark_clip, split, trace_of_mark
 from magma_ros.finetune.tracks import Tracks, grid_points
 from magma_ros.mark_text import parse_tom, to_grid, to_pixels, tom_answer
+from magma_ros.marks import disc_px
 from magma_ros.sim.moving_pictures import Camera, Scene, Thing
 
 THINGS = (
@@ -154,6 +155,33 @@ def test_without_motion_there_are_marks_and_no_traces() -> None:
     frame = marked(panned)
     assert (frame.no_trace, frame.camera_moved) == (NoTrace.NOTHING_MOVES, True)
     assert frame.marks
+
+
+def resting(grid_size: int, *, side_px: int) -> Tracks:
+    """A grid of points that all stay where they are for six frames."""
+    points = np.repeat(grid_points(grid_size, width_px=side_px, height_px=side_px)[None], 6, axis=0)
+    return Tracks(points, np.ones(points.shape[:2], np.bool_), np.ones(points.shape[:2], np.float32))
+
+
+@pytest.mark.parametrize("side_px", [256, 640])
+def test_random_marks_do_not_cover_each_other_where_there_is_room(side_px) -> None:
+    """Their middles are a disc's width apart, however dense the points are; and so in every seed."""
+    tracks = resting(32, side_px=side_px)
+    for seed in range(20):
+        frame = trace_of_mark(tracks, width_px=side_px, height_px=side_px, preset=HUMAN_VIDEO, seed=seed)
+        assert frame.no_trace in (NoTrace.NOTHING_MOVES, NoTrace.SKIPPED)
+        places = np.array([(mark.x_px, mark.y_px) for mark in frame.marks]).reshape(-1, 2)
+        apart = np.linalg.norm(places[:, None] - places[None], axis=2)[np.triu_indices(len(places), k=1)]
+        assert not len(apart) or apart.min() >= disc_px(len(places), width_px=side_px)
+
+
+def test_random_marks_are_as_many_where_there_is_no_room_for_them() -> None:
+    """In a picture of four discs by four they come closer, but no two to one place, and as many as were drawn."""
+    tracks = resting(16, side_px=48)
+    for seed in range(5):
+        frame = trace_of_mark(tracks, width_px=48, height_px=48, preset=DEMO, seed=seed)
+        assert 8 <= len(frame.marks) <= 19
+        assert len({(mark.x_px, mark.y_px) for mark in frame.marks}) == len(frame.marks)
 
 
 def test_marks_that_move_too_little_have_no_trace() -> None:
