@@ -101,7 +101,8 @@ def draw_marks(image: ImageArray, marks: Sequence[Mark], *, digit_share: float =
 
 def disc_px(number: int, *, width_px: int, digit_share: float = DIGIT_SHARE) -> int:
     """Diameter of the disc of a mark of that number in a picture `width_px` wide, as `draw_marks` draws it [px]."""
-    return disc(str(number), _digit_px(width_px, digit_share)).ink.shape[0]
+    diameter_px: int = disc(str(number), _digit_px(width_px, digit_share)).ink.shape[0]
+    return diameter_px
 
 
 def draw_boxes(image: ImageArray, boxes: Sequence[Box]) -> ImageArray:
