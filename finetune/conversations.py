@@ -25,6 +25,7 @@ from magma_ros.model.decoding import NUM_ACTION_BINS
 from magma_ros.model.processing import MagmaProcessor, choose_grid
 from magma_ros.prompts import Message
 from magma_ros.types import ImageArray, ModelInput
+from magma_ros.wording import counted
 
 _MOST_FAULTS_SHOWN = 20
 _ALLOWED_MARKS = ("<trace_start>", "<trace_end>")
@@ -95,7 +96,9 @@ class ConversationSource:
                 faults.append(f"line {line}: {error}")
         if faults:
             shown = "\n  ".join(faults[:_MOST_FAULTS_SHOWN])
-            raise ConversationError(f"{path}: {len(faults)} of {self.num_records} records cannot be used:\n  {shown}")
+            raise ConversationError(
+                f"{path}: {len(faults)} of {counted(self.num_records, 'record')} cannot be used:\n  {shown}"
+            )
         if not self._pieces:
             raise ConversationError(f"{path}: expected at least one record, got none")
         self.weight = float(len(self._pieces)) if weight is None else weight

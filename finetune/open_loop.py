@@ -20,6 +20,7 @@ from magma_ros.errors import EpisodeError
 from magma_ros.pipeline import Pipeline, from_model_numbers
 from magma_ros.policy import ModelPolicy
 from magma_ros.types import ActionChunk, FloatArray
+from magma_ros.wording import counted
 
 AXES = ("dx_m", "dy_m", "dz_m", "rx_rad", "ry_rad", "rz_rad")
 """The six motion axes: translation [m] and rotation vector [rad] over one control step, in the contract's frame."""
@@ -103,7 +104,7 @@ class OpenLoopReport:
         rows.append(
             f"{shares} of actions below {self.entropy_slow_nats:.2f} and {self.entropy_hold_nats:.2f} nat a token"
         )
-        return [*rows, f"{self.num_steps} steps of {self.num_episodes} episodes"]
+        return [*rows, f"{counted(self.num_steps, 'step')} of {counted(self.num_episodes, 'episode')}"]
 
 
 def open_loop_errors(

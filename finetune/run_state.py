@@ -22,6 +22,7 @@ from torch import Tensor
 from magma_ros.errors import TrainingError
 from magma_ros.finetune.devices import Devices
 from magma_ros.json_files import read_object
+from magma_ros.wording import counted
 
 FOLDER = "state"
 PROGRESS = "progress.json"
@@ -81,7 +82,7 @@ class SavedState:
         try:
             self._files = [safe_open(path, framework="pt") for path in (own if self._is_mine else parts)]
         except (OSError, SafetensorError) as fault:
-            raise TrainingError(f"{folder}: expected {len(parts)} files of tensors: {fault}") from fault
+            raise TrainingError(f"{folder}: expected {counted(len(parts), 'file')} of tensors: {fault}") from fault
         self._names = set(self._files[0].keys())  # type: ignore[no-untyped-call] # untyped there
 
     @classmethod

@@ -25,6 +25,7 @@ from magma_ros.load_options import LoadOptions
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.policy import ModelPolicy
+from magma_ros.wording import counted
 
 NETWORK_RUNGS: tuple[RungName, ...] = ("overfit", "open_loop", "train_serve", "gate")
 """All that need the network."""
@@ -126,7 +127,7 @@ def open_loop(policy: ModelPolicy, data: Path, numbers: list[int], whence: str) 
     skill = report.skill_over_mean
     detail = (
         f"skill over the mean {skill.value:.3f} [{skill.low:.3f}, {skill.high:.3f}], wanted above {MIN_SKILL}, "
-        f"{report.num_steps} steps of {report.num_episodes} episodes ({whence})"
+        f"{counted(report.num_steps, 'step')} of {counted(report.num_episodes, 'episode')} ({whence})"
     )
     figures = {**report.to_dict(), "episodes": numbers, "folder": str(data)}
     return Rung.judged("open_loop", holds=skill.low > MIN_SKILL, detail=detail, figures=figures)
@@ -147,8 +148,8 @@ def overfit(folder: Path, data: Path, training: Mapping[str, Any], options: Ladd
         report = open_loop_errors(policy, EpisodeDataset(data), [0])
     skill, gripper = report.skill_over_mean.value, report.policy.gripper_accuracy.value
     detail = (
-        f"after {recipe.steps} steps on episode 0: skill over the mean {skill:.3f}, wanted {MIN_OVERFIT_SKILL}; "
-        f"gripper right in {gripper:.2f}, wanted {MIN_OVERFIT_GRIPPER}"
+        f"after {counted(recipe.steps, 'step')} on episode 0: skill over the mean {skill:.3f}, "
+        f"wanted {MIN_OVERFIT_SKILL}; gripper right in {gripper:.2f}, wanted {MIN_OVERFIT_GRIPPER}"
     )
     holds = skill >= MIN_OVERFIT_SKILL and gripper >= MIN_OVERFIT_GRIPPER
     return Rung.judged("overfit", holds=holds, detail=detail, figures=report.to_dict())

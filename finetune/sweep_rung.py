@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from magma_ros.errors import SweepError
 from magma_ros.finetune.ladder import Rung
 from magma_ros.json_files import read_object
+from magma_ros.wording import counted
 
 SPEC_NAME, TRIALS_NAME, FORMAT = "sweep.json", "trials.jsonl", 1
 """Of a sweep's folder (docs/adr/0013)."""
@@ -49,7 +50,7 @@ def judge(folders: Sequence[Path], *, checkpoint: str, fingerprint: str, min_suc
     return Rung.judged(
         "simulator",
         holds=not faults,
-        detail="; ".join(faults) or f"{len(tasks)} tasks, {shown}, wanted at least {min_success}",
+        detail="; ".join(faults) or f"{counted(len(tasks), 'task')}, {shown}, wanted at least {min_success}",
         figures={"min_success": min_success, "tasks": tasks, "sweeps": [str(folder) for folder in folders]},
     )
 

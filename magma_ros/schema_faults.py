@@ -9,6 +9,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from magma_ros.wording import counted
+
 _LONGEST_VALUE = 60
 
 
@@ -66,10 +68,10 @@ def _expected(rule: str, value: Any) -> str:
         "minimum": f"at least {value}",
         "exclusiveMinimum": f"more than {value}",
         "maximum": f"at most {value}",
-        "minItems": f"at least {value} items",
-        "maxItems": f"at most {value} items",
-        "minLength": f"at least {value} characters",
-        "maxLength": f"at most {value} characters",
+        "minItems": f"at least {counted(value, 'item')}",
+        "maxItems": f"at most {counted(value, 'item')}",
+        "minLength": f"at least {counted(value, 'character')}",
+        "maxLength": f"at most {counted(value, 'character')}",
         "pattern": f"text of the form {value}",
         "uniqueItems": "items that all differ",
     }

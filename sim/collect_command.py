@@ -19,6 +19,7 @@ from magma_ros.sim.attempts import Attempt, TaskReport
 from magma_ros.sim.collect import CollectConfig, collect
 from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
 from magma_ros.sources import find
+from magma_ros.wording import counted
 
 
 def collect_demos(  # noqa: PLR0913 - each is a flag
@@ -77,8 +78,8 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     for of_task in report.tasks:
         print(describe(of_task))
     print(
-        f"{report.num_new_frames} new frames, {60 * report.frames_per_s:.0f} a minute with {workers} workers, "
-        f"seed {seed}, dataset {output}",
+        f"{counted(report.num_new_frames, 'new frame')}, {60 * report.frames_per_s:.0f} a minute "
+        f"with {counted(workers, 'worker')}, seed {seed}, dataset {output}",
         flush=True,
     )
     asked = task or tuple(goal.name for goal in protocol.tasks)
@@ -91,7 +92,7 @@ def describe(report: TaskReport) -> str:
     low, high = report.success_interval
     return (
         f"{report.task}: episodes {report.num_episodes}, frames {report.num_frames}, idle frames "
-        f"{report.num_idle_frames}, successes {report.num_successes} of {report.num_attempts} attempts, "
+        f"{report.num_idle_frames}, successes {report.num_successes} of {counted(report.num_attempts, 'attempt')}, "
         f"95% Wilson [{low:.2f}, {high:.2f}]"
     )
 

@@ -36,6 +36,7 @@ from magma_ros.sim.sweep import plan
 from magma_ros.sim.sweep.journal import SweepRecord
 from magma_ros.sim.sweep.results import conclude, to_document
 from magma_ros.sources import find
+from magma_ros.wording import counted
 
 _START_S = 60.0
 _FILM_SPEED = 2.0
@@ -132,7 +133,8 @@ def describe(trial: Trial) -> str:
     verdict = "success" if trial.success else "failure"
     ended = "" if trial.outcome is Outcome.BUDGET_SPENT else f", {trial.outcome.name}: {trial.message}"
     median_ms = 1000 * statistics.median([step.inference_s for step in trial.steps] or [0.0])
-    return f"seed {trial.seed}: {verdict} after {trial.num_steps} steps (inference {median_ms:.0f} ms median{ended})"
+    length = f"{counted(trial.num_steps, 'step')} (inference {median_ms:.0f} ms median{ended})"
+    return f"seed {trial.seed}: {verdict} after {length}"
 
 
 def record_of(trials: Sequence[Trial], options: DemoOptions) -> SweepRecord:

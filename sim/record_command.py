@@ -17,6 +17,7 @@ from magma_ros import exit_codes, teleop_script
 from magma_ros.errors import EnvError
 from magma_ros.sim.processes import Child, graph_environment
 from magma_ros.sim.suites import BRIDGE
+from magma_ros.wording import counted
 
 _POLL_S = 0.1
 
@@ -69,7 +70,7 @@ def record_episodes(
                 print(f"seed {current}: not recorded\n{teleop.last_lines()}", file=sys.stderr)
                 return exit_codes.FAILED
             print(f"seed {current}: recorded", flush=True)
-    print(f"{episodes} episodes: {output}")
+    print(f"{counted(episodes, 'episode')}: {output}")
     return exit_codes.OK
 
 

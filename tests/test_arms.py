@@ -265,7 +265,7 @@ def test_what_was_not_tried_is_not_called_verified(name: str) -> None:
             [0, 0, 0, 0.9],
             "frames.pose_ee_in_flange.quat_xyzw: expected unit norm",
         ),
-        ("topics.cameras", [], "topics.cameras: expected at least 1 items, got []"),
+        ("topics.cameras", [], "topics.cameras: expected at least 1 item, got []"),
         ("topics.ee_pose.parent", "world", "topics.ee_pose.parent: expected frames.base = 'fr3_link0', got 'world'"),
         ("topics.ee_pose.child", "world", "topics.ee_pose.child: expected flange or end effector"),
         ("topics.joint_states", "joint states", "topics.joint_states: expected text of the form"),

@@ -17,6 +17,7 @@ from magma_ros.finetune.trace_parameters import DEMO, HUMAN_VIDEO, ROBOT, TraceP
 from magma_ros.finetune.trackers import TrackerChoice
 from magma_ros.json_files import write_object
 from magma_ros.prompts import TraceWording
+from magma_ros.wording import counted
 
 _PRESETS = {"demo": DEMO, "human-video": HUMAN_VIDEO, "robot": ROBOT}
 
@@ -77,9 +78,10 @@ def annotate_film(  # noqa: PLR0913 - each is a flag
     if json is not None:
         write_object(json, summary)
     for outcome, count in summary["outcomes"].items():
-        print(f"{outcome.replace('_', ' ')}: {count} windows")
+        print(f"{outcome.replace('_', ' ')}: {counted(count, 'window')}")
     print(
-        f"{summary['clips']} clips, {summary['records']} records, {output / RECORDS_NAME}, {output / PAGE_NAME}",
+        f"{counted(summary['clips'], 'clip')}, {counted(summary['records'], 'record')}, "
+        f"{output / RECORDS_NAME}, {output / PAGE_NAME}",
         flush=True,
     )
 

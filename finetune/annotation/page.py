@@ -10,6 +10,7 @@ from typing import Any
 from magma_ros.finetune.pages import page, table
 from magma_ros.finetune.quality.drawing import bars
 from magma_ros.markup import Markup, element
+from magma_ros.wording import counted
 
 MAX_SHOWN = 24
 """Filmstrips on the page."""
@@ -32,7 +33,8 @@ def to_page(summary: Mapping[str, Any], windows: Sequence[Mapping[str, Any]], *,
 def _sections(
     title: str, summary: Mapping[str, Any], shown: Sequence[tuple[Mapping[str, Any], Path]]
 ) -> Iterator[Markup | None]:
-    facts = f"{summary['clips']} clips, {summary['windows']} windows of {summary['settings']['window']} pictures"
+    windows = f"{counted(summary['windows'], 'window')} of {counted(summary['settings']['window'], 'picture')}"
+    facts = f"{counted(summary['clips'], 'clip')}, {windows}"
     yield element("header", element("p", facts, class_="muted"), element("h1", title), _verdict(summary))
     yield _outcomes(summary)
     yield from _spreads(summary)
@@ -45,7 +47,9 @@ def _verdict(summary: Mapping[str, Any]) -> Markup:
     count, total = summary["outcomes"].get("traces", 0), summary["windows"]
     share = 100 * count / total if total else 0.0
     kind = "clean" if share >= 50 else "warning"
-    words = f"{count} of {total} windows ({share:.0f} %) have traces, {summary['records']} records."
+    words = (
+        f"{count} of {counted(total, 'window')} ({share:.0f} %) have traces, {counted(summary['records'], 'record')}."
+    )
     return element("p", words, class_=f"banner {kind}", role="note")
 
 
@@ -73,7 +77,8 @@ def _texts(summary: Mapping[str, Any]) -> Markup:
 
 def _card(window: Mapping[str, Any], preview: Path) -> Markup:
     source = "data:image/jpeg;base64," + base64.b64encode(preview.read_bytes()).decode("ascii")
-    words = f"{window['outcome'].replace('_', ' ')}, {window['num_marks']} marks, {window['num_traces']} traces"
+    counts = f"{counted(window['num_marks'], 'mark')}, {counted(window['num_traces'], 'trace')}"
+    words = f"{window['outcome'].replace('_', ' ')}, {counts}"
     picture = element("img", src=source, alt=words, title=words)
     told = element("p", f"{window['text']} · {words}", class_="muted small")
     return element("article", element("h3", window["name"]), told, element("div", picture, class_="wide"))

@@ -15,6 +15,7 @@ from magma_ros.finetune.curation.segments import Rules, read_segments
 from magma_ros.finetune.line_log import read_lines
 from magma_ros.finetune.progress import progress_bar
 from magma_ros.json_files import write_object
+from magma_ros.wording import counted
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ def curate_videos(
         write_object(json, found)
     for reason, count in found["dropped"].items():
         print(f"dropped: {count}, {reason}")
-    print(f"{found['segments']} segments, {found['clips']} clips of {found['seconds']:.1f} s, {manifest}", flush=True)
+    clips = f"{counted(found['clips'], 'clip')} of {found['seconds']:.1f} s"
+    print(f"{counted(found['segments'], 'segment')}, {clips}, {manifest}", flush=True)
 
 
 def counts(manifest: Path) -> dict[str, Any]:

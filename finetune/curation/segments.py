@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from magma_ros.errors import CurationError, InvalidInputError
 from magma_ros.prompts import clean_instruction
+from magma_ros.wording import counted
 
 _KEYS = {"video", "start", "end", "text"}
 _MOST_FAULTS_SHOWN = 20
@@ -97,7 +98,7 @@ def read_segments(path: Path) -> tuple[Segment, ...]:
         segments[stretch] = segment
     if faults:
         shown = "\n  ".join(faults[:_MOST_FAULTS_SHOWN])
-        raise CurationError(f"{path}: {len(faults)} lines cannot be used:\n  {shown}")
+        raise CurationError(f"{path}: {counted(len(faults), 'line')} cannot be used:\n  {shown}")
     if not segments:
         raise CurationError(f"{path}: expected at least one segment, got none")
     return tuple(segments.values())

@@ -13,6 +13,7 @@ from magma_ros.episodes import EpisodeDataset
 from magma_ros.finetune.exporters.lerobot_v21 import export_v21
 from magma_ros.finetune.exporters.libero_hdf5 import export_hdf5
 from magma_ros.finetune.progress import progress_bar
+from magma_ros.wording import counted
 
 Format = Literal["mcap", "hdf5", "lerobot-v2.1"]
 
@@ -31,15 +32,16 @@ def export_data(
     dataset = EpisodeDataset(folder)
     with progress_bar(len(dataset)) as tell:
         summary = _export(form, dataset, output, arm, tell)
-    print(f"{len(dataset)} episodes, {summary}, in {output}", flush=True)
+    print(f"{counted(len(dataset), 'episode')}, {summary}, in {output}", flush=True)
 
 
 def _export(form: Format, dataset: EpisodeDataset, output: Path, arm: str, tell: Callable[[int], None]) -> str:
     if form == "hdf5":
         report = export_hdf5(dataset, output, on_episode=tell)
-        return f"{len(report.files)} files, {report.num_beyond} steps beyond what LIBERO's controller does"
+        beyond = f"{counted(report.num_beyond, 'step')} beyond what LIBERO's controller does"
+        return f"{counted(len(report.files), 'file')}, {beyond}"
     if form == "lerobot-v2.1":
-        return f"{export_v21(dataset.folder, output, on_episode=tell)} steps"
+        return counted(export_v21(dataset.folder, output, on_episode=tell), "step")
     from magma_ros.finetune.exporters.bag import export_bags  # noqa: PLC0415 - ROS need not be installed
 
-    return f"{len(export_bags(dataset, output, arms.load(arm), on_episode=tell))} bags"
+    return counted(len(export_bags(dataset, output, arms.load(arm), on_episode=tell)), "bag")

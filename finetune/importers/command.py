@@ -23,6 +23,7 @@ from magma_ros.finetune.importers.mapped import Demonstrations, MappedEpisodes
 from magma_ros.finetune.importers.mapping import FeatureMap
 from magma_ros.finetune.importers.rlds import RldsEpisodes
 from magma_ros.finetune.progress import progress_bar
+from magma_ros.wording import counted
 
 Format = Literal["mcap", "hdf5", "exported-hdf5", "lerobot", "rlds"]
 
@@ -103,10 +104,10 @@ def import_data(
             on_episode=tell,
         )
     for reason, count in report.unusable.items():
-        print(f"left out: {count} episodes, each because {reason}")
+        print(f"left out: {counted(count, 'episode')}, each because {reason}")
     print(
-        f"{report.num_episodes} episodes, {report.num_steps} steps of {demonstrations.contract.embodiment}, "
-        f"dataset {output}",
+        f"{counted(report.num_episodes, 'episode')}, {counted(report.num_steps, 'step')} "
+        f"of {demonstrations.contract.embodiment}, dataset {output}",
         flush=True,
     )
 

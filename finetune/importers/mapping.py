@@ -19,6 +19,7 @@ from magma_ros.json_files import read_object
 from magma_ros.schema_faults import schema_faults
 from magma_ros.shared_files import shared_folders
 from magma_ros.types import FloatArray
+from magma_ros.wording import counted
 from magma_ros.yaml_files import read_mapping
 
 FOLDER = "config/imports"
@@ -167,7 +168,7 @@ def load(name_or_path: Path | str) -> FeatureMap:
     document = read_mapping(path, error=ImportDataError)
     faults = schema_faults(document, schema()) or _faults(document)
     if faults:
-        raise ImportDataError("\n  ".join([f"{path}: {len(faults)} faults", *faults]))
+        raise ImportDataError("\n  ".join([f"{path}: {counted(len(faults), 'fault')}", *faults]))
     mapping = _build(document)
     missing = sorted({camera.name for camera in mapping.contract.cameras} - set(mapping.images))
     if missing:

@@ -13,6 +13,7 @@ from magma_ros.finetune.quality.findings import Finding, Severity
 from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.finetune.quality.track import Track
 from magma_ros.types import FloatArray
+from magma_ros.wording import counted
 
 _COLUMNS = ("x", "y", "z", "rotation x", "rotation y", "rotation z")
 _PATH_POINTS = 16
@@ -35,7 +36,7 @@ def outliers(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Finding]:
         if far.any():
             steps = np.flatnonzero(far.any(axis=1))
             names = ", ".join(name for name, column in zip(_COLUMNS, far.T, strict=True) if column.any())
-            shown = f"{len(steps)} actions lie up to {beyond.max():.1f} spans outside all others along {names}"
+            shown = f"{counted(len(steps), 'action')} up to {beyond.max():.1f} spans outside all others along {names}"
             where = (int(steps[0]), int(steps[-1]))
             yield Finding(code="outlier", severity="warning", episode=track.index, steps=where, text=shown)
 
@@ -69,7 +70,7 @@ def instructions(tracks: Sequence[Track], limits: Thresholds) -> Iterator[Findin
     for _, alike in groupby(ordered, key=_plain):
         wordings = list(alike)
         if len(wordings) > 1:
-            shown = "; ".join(f"{text!r} {counts[text]} times" for text in wordings)
+            shown = "; ".join(f"{text!r} {counted(counts[text], 'time')}" for text in wordings)
             yield _instruction(f"differ in letter case, spaces or full stops only: {shown}", "warning")
     if len(counts) == 1 and len(tracks) >= _LEAST_EPISODES:
         shown = f"all {len(tracks)} episodes have one instruction: a policy may learn not to read it"

@@ -17,6 +17,7 @@ from magma_ros.finetune.quality.page import to_page
 from magma_ros.finetune.quality.report import QualityReport, check_dataset
 from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.json_files import write_object
+from magma_ros.wording import counted
 
 _SHOWN = 5
 """Findings of a code that are printed; all are in the files."""
@@ -55,8 +56,8 @@ def _lines(report: QualityReport) -> Iterator[str]:
     num_steps = sum(episode.num_steps for episode in report.episodes)
     instructions = len({episode.instruction for episode in report.episodes})
     yield (
-        f"{report.folder}: {len(report.episodes)} of {report.num_episodes} episodes readable, {num_steps} steps, "
-        f"{instructions} instructions"
+        f"{report.folder}: {len(report.episodes)} of {counted(report.num_episodes, 'episode')} readable, "
+        f"{counted(num_steps, 'step')}, {counted(instructions, 'instruction')}"
     )
     for code, findings in report.by_code().items():
         yield ""

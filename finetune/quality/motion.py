@@ -11,6 +11,7 @@ from magma_ros.finetune.quality.findings import Finding
 from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.finetune.quality.track import Track, stretches
 from magma_ros.types import FloatArray
+from magma_ros.wording import counted
 
 _ROUNDING = 1.0 + 1e-6
 
@@ -47,7 +48,8 @@ def out_of_contract(track: Track, _limits: Thresholds) -> Iterator[Finding]:
     for name, unit, lengths, longest in _step_lengths(track):
         beyond = np.flatnonzero(lengths > longest * _ROUNDING)
         if len(beyond):
-            shown = f"{len(beyond)} steps with a {name} beyond {longest:g} {unit}, up to {lengths.max():.4g} {unit}"
+            most = f"up to {lengths.max():.4g} {unit}"
+            shown = f"{counted(len(beyond), 'step')} with a {name} beyond {longest:g} {unit}, {most}"
             steps = (int(beyond[0]), int(beyond[-1]))
             yield Finding(code="out_of_contract", severity="error", episode=track.index, steps=steps, text=shown)
 

@@ -15,6 +15,7 @@ from magma_ros.finetune.quality.findings import CODES, SEVERITIES, Finding
 from magma_ros.finetune.quality.report import EpisodeFacts, QualityReport
 from magma_ros.finetune.quality.track import Track, track_of
 from magma_ros.markup import Markup, breakable, element
+from magma_ros.wording import counted
 
 MAX_SHOWN = 40
 """Episodes with findings that are shown with pictures and curves."""
@@ -35,7 +36,8 @@ def to_page(report: QualityReport) -> str:
 def _sections(report: QualityReport) -> Iterator[Markup | None]:
     num_steps = sum(episode.num_steps for episode in report.episodes)
     minutes = sum(episode.duration_s for episode in report.episodes) / 60
-    facts = f"{report.num_episodes} episodes, {num_steps} steps, {minutes:.1f} min · {report.contract.embodiment}"
+    length = f"{counted(report.num_episodes, 'episode')}, {counted(num_steps, 'step')}, {minutes:.1f} min"
+    facts = f"{length} · {report.contract.embodiment}"
     yield element("header", element("p", facts, class_="muted"), element("h1", str(report.folder)), _verdict(report))
     yield _codes(report)
     yield from _findings(report)
@@ -61,7 +63,7 @@ def _codes(report: QualityReport) -> Markup | None:
     for code, findings in report.by_code().items():
         worst = findings[0].severity
         episodes = {finding.episode for finding in findings}
-        where = "dataset" if None in episodes else f"{len(episodes)} of {report.num_episodes} episodes"
+        where = "dataset" if None in episodes else f"{len(episodes)} of {counted(report.num_episodes, 'episode')}"
         cells = [element("td", worst, class_=worst), element("td", where), element("td", CODES[code].meaning)]
         rows.append(element("tr", element("th", breakable(code), scope="row"), cells, element("td", CODES[code].fix)))
     return element(
@@ -141,9 +143,9 @@ def _card(report: QualityReport, dataset: EpisodeDataset, index: int, facts: Epi
     heading = element("h3", f"Episode {index}")
     if facts is None:
         return element("article", heading, said)
-    words = f"{facts.instruction} · {facts.num_steps} steps, {facts.duration_s:.1f} s"
+    words = f"{facts.instruction} · {counted(facts.num_steps, 'step')}, {facts.duration_s:.1f} s"
     words += " · success" if facts.success else " · no success"
-    words += f" · {facts.num_interventions} steps of intervention" if facts.num_interventions else ""
+    words += f" · {counted(facts.num_interventions, 'step')} of intervention" if facts.num_interventions else ""
     try:
         episode = dataset.read(index)
     except EpisodeError as error:

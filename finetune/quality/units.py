@@ -11,6 +11,7 @@ from magma_ros.finetune.quality.findings import Finding
 from magma_ros.finetune.quality.thresholds import Thresholds
 from magma_ros.finetune.quality.track import Track
 from magma_ros.types import FloatArray
+from magma_ros.wording import counted
 
 _FEW_RAD_PER_STEP = np.pi
 """A rotation vector is never longer; half a turn within a step is nothing that an arm does."""
@@ -35,8 +36,8 @@ def quaternions(track: Track, limits: Thresholds) -> Iterator[Finding]:
     norms = np.linalg.norm(track.ee_quat_xyzw, axis=1)
     off = np.flatnonzero(np.abs(norms - 1.0) > limits.quat_norm)
     if len(off):
-        shown = f"the quaternions of {len(off)} steps have norms of {norms[off].min():.3g} to {norms[off].max():.3g}"
-        yield _suspect(track, shown)
+        found = f"norms of {norms[off].min():.3g} to {norms[off].max():.3g}"
+        yield _suspect(track, f"the quaternions of {counted(len(off), 'step')} have {found}")
 
 
 def actions(track: Track, limits: Thresholds) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from magma_ros.doctor.finding import Finding, fail, ok, warn
 from magma_ros.doctor.listening import Heard, Stream
 from magma_ros.safety import MAX_FUTURE_STAMP_S
 from magma_ros.stops import Stop, StopReason
+from magma_ros.wording import counted
 
 COMMANDER = "motion_node"
 """The only node that may command the arm."""
@@ -66,7 +67,7 @@ def alive(check: str, stream: Stream, heard: Heard, *, needed_hz: float | None) 
     if not stream.received_s:
         cure = "is the driver running, or paused? Large pictures need the Fast DDS profile in the publisher's process"
         return fail(check, f"{found}: nothing came in {heard.listened_s:g} s", cure)
-    found += f", {stream.hz:.1f} Hz ({len(stream.received_s)} messages)"
+    found += f", {stream.hz:.1f} Hz ({counted(len(stream.received_s), 'message')})"
     if needed_hz is not None and stream.hz < _ENOUGH * needed_hz:
         return warn(check, f"{found}: slower than the policy's {needed_hz:g} Hz", "raise the rate of what publishes it")
     return ok(check, found)

@@ -13,6 +13,7 @@ from magma_ros import exit_codes
 from magma_ros.inspection.facts import Inspection, inspect
 from magma_ros.json_files import write_object
 from magma_ros.model.weights import MAX_FAULTS_SHOWN
+from magma_ros.wording import counted
 
 _WIDTH = 118
 
@@ -76,7 +77,7 @@ def show(found: Inspection, console: Console) -> None:
     if len(found.faults) > MAX_FAULTS_SHOWN:
         console.print(f"FAULT  and {len(found.faults) - MAX_FAULTS_SHOWN} more; --json lists all")
     depth = "files and values" if found.verified else "headers only; --verify hashes files and looks at values"
-    verdict = f"{len(found.faults)} faults" if found.faults else "nothing wrong"
+    verdict = counted(len(found.faults), "fault") if found.faults else "nothing wrong"
     console.print(f"{verdict} ({depth})")
 
 

@@ -24,6 +24,7 @@ from magma_ros.model.network import LAYER_SCALE_INIT, MagmaNetwork
 from magma_ros.model.weight_changes import WeightChange
 from magma_ros.model.weight_files import SINGLE_FILE, StoredTensor, WeightFiles, find_weights
 from magma_ros.model.weight_names import upstream_name
+from magma_ros.wording import counted
 
 PIECE_BYTES = 8 * 2**20
 """Most of a file that is mapped at once, except that one row of a tensor is never cut."""
@@ -162,7 +163,7 @@ def describe_faults(faults: list[str]) -> str:
     """One sentence that counts all faults and spells out the first ones."""
     more = len(faults) - MAX_FAULTS_SHOWN
     ending = f"; and {more} more" if more > 0 else ""
-    return f"{len(faults)} faults in the weights: " + "; ".join(faults[:MAX_FAULTS_SHOWN]) + ending
+    return f"{counted(len(faults), 'fault')} in the weights: " + "; ".join(faults[:MAX_FAULTS_SHOWN]) + ending
 
 
 def _read(stored: StoredTensor, target: Tensor | None) -> tuple[tuple[float, float], str | None]:

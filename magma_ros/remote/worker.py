@@ -14,6 +14,7 @@ from magma_ros.errors import ContractError, MagmaRosError, OverloadedError, Poli
 from magma_ros.policy import Policy
 from magma_ros.remote.protocol import Request
 from magma_ros.types import ActionChunk
+from magma_ros.wording import counted
 
 _LOGGER = logging.getLogger(__name__)
 _ENDED = "the policy has ended: the server stops, or must be started again"
@@ -101,7 +102,9 @@ class PolicyWorker:
                 raise PolicyError(_ENDED)
             self._jobs = deque(waiting for waiting in self._jobs if not waiting.answer.cancelled())
             if len(self._jobs) >= self._max_queue:
-                raise OverloadedError(f"expected at most {self._max_queue} questions to wait, the queue is full")
+                raise OverloadedError(
+                    f"expected at most {counted(self._max_queue, 'question')} to wait, the queue is full"
+                )
             self._jobs.append(job)
             self._changed.notify()
         return job.answer

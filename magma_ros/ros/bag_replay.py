@@ -36,6 +36,7 @@ from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import LoadPolicy, Setup, build
 from magma_ros.stops import Stop
 from magma_ros.types import Action, Observation, SafeAction
+from magma_ros.wording import counted
 
 Line = dict[str, Any]
 """One decision, as plain JSON values."""
@@ -231,7 +232,7 @@ def _write(lines: Iterator[Line], file: TextIO) -> str:
         else:
             num_actions += 1
         differences += [line["difference"]] if "difference" in line else []
-    parts = [f"{num_actions} actions", f"{stops.total()} stops {dict(stops)}"]
+    parts = [counted(num_actions, "action"), f"{counted(stops.total(), 'stop')} {dict(stops)}"]
     if differences:
         largest = {name: max(difference[name] for difference in differences) for name in differences[0]}
         parts.append(f"largest difference to {len(differences)} recorded actions {largest}")

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from magma_ros.stops import Stop
 from magma_ros.types import SafeAction
+from magma_ros.wording import counted
 
 
 class Outcome(IntEnum):
@@ -67,4 +68,4 @@ class Assignment:
         """An ending when the deadline has passed at `now_s` [s]."""
         if self.deadline_s is None or now_s < self.deadline_s:
             return None
-        return Ending(Outcome.TIMEOUT, f"not done in time: {self.num_steps} steps were taken")
+        return Ending(Outcome.TIMEOUT, f"not done in time, after {counted(self.num_steps, 'step')}")

@@ -21,6 +21,7 @@ from magma_ros.ros.parameters import declare, values
 from magma_ros.ros.recorded_topics import recorded_topics, tf_topics
 from magma_ros.ros.spin import run
 from magma_ros.srv import EndEpisode, StartEpisode
+from magma_ros.wording import counted
 
 _REPORT_PERIOD_S = 0.5
 _MAX_OPERATOR = 128
@@ -70,7 +71,7 @@ class RecorderNode(Node):
         self.create_timer(_REPORT_PERIOD_S, self._report)
         what = "episodes" if self._by_episode else "everything"
         self.get_logger().info(
-            f"recording {what} of {len(topics)} topics into {self._folder.absolute()}{self._missing}"
+            f"recording {what} of {counted(len(topics), 'topic')} into {self._folder.absolute()}{self._missing}"
         )
 
     def close(self) -> None:
@@ -128,7 +129,7 @@ class RecorderNode(Node):
         assert bag is not None
         fault = self._bags.end(self._notes.end(outcome).to_dict())
         self._report_drops(bag.num_dropped)
-        self.get_logger().info(f"{bag.num_written.total()} messages are in {self._folder.absolute()}")
+        self.get_logger().info(f"{counted(bag.num_written.total(), 'message')} written to {self._folder.absolute()}")
         return fault
 
     # Messages
@@ -150,7 +151,9 @@ class RecorderNode(Node):
             self.get_logger().error(f"{self._folder.absolute()}: {bag.ended}")
         else:
             level = Level.WARN if self._missing else Level.OK
-            self._diagnostics.level(level, f"{bag.num_written.total()} messages in {self._folder}{self._missing}")
+            self._diagnostics.level(
+                level, f"{counted(bag.num_written.total(), 'message')} in {self._folder}{self._missing}"
+            )
 
     def _report_drops(self, dropped: dict[str, int]) -> None:
         """Tell of what the disk was too slow for since the last report."""
@@ -159,7 +162,7 @@ class RecorderNode(Node):
             if new > 0:
                 self._reported_drops[name] = count
                 self._diagnostics.count("dropped because the disk was too slow", name, new)
-                self.get_logger().warning(f"{name}: {new} messages dropped, the disk is too slow")
+                self.get_logger().warning(f"{name}: {counted(new, 'message')} dropped, the disk is too slow")
 
 
 def main() -> int:

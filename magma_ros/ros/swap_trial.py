@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from magma_ros.stops import Stop, StopReason
 from magma_ros.types import SafeAction
+from magma_ros.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class SwapTrial:
     def __str__(self) -> str:
         reasons = "".join(f" {reason} {count}," for reason, count in self.refused.most_common())
         return (
-            f"{self.num_bad} bad of {self.num_steps} steps ({self.refused.total()} refused:{reasons or ' none,'} "
+            f"{self.num_bad} bad of {counted(self.num_steps, 'step')} "
+            f"({self.refused.total()} refused:{reasons or ' none,'} "
             f"{self.num_refused_by_motion} refused by the motion node, {self.num_unsure} unsure), allowed are "
             f"{self.bound.max_share:.0%} of {self.bound.num_steps}"
         )

@@ -1,4 +1,4 @@
-"""A client of the whole graph: resets the world, sends an instruction, watches the steps, reads the world's verdict."""
+"""A client of the whole graph: resets the world, sends an instruction, watches the steps, reads the verdict, asks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 
-from magma_ros.action import ExecuteInstruction
+from magma_ros.action import Ask, ExecuteInstruction
 from magma_ros.errors import MagmaRosError
 from magma_ros.msg import PolicyStatus
 from magma_ros.ros import interface
@@ -96,10 +96,12 @@ class TrialClient:
             interface.VIEWER.subscribe(self._node, self._on_frame)
         self._reset = self._node.create_client(ResetWorld, interface.RESET_WORLD.name)
         self._goals = ActionClient(self._node, ExecuteInstruction, interface.EXECUTE.name)
+        self._asks = ActionClient(self._node, Ask, interface.ASK.name)
 
     def close(self) -> None:
         """Leave the graph."""
         self._goals.destroy()
+        self._asks.destroy()
         self._executor.shutdown()
         self._node.destroy_node()
         self._context.try_shutdown()
@@ -165,6 +167,20 @@ class TrialClient:
             tuple(steps),
             tuple(self._frames),
         )
+
+    def ask(self, question: str, *, timeout_s: float) -> str:
+        """What the policy says to a question about its newest picture; nothing moves.
+
+        Raises:
+            GraphError: it refused, or did not answer within `timeout_s`.
+        """
+        handle = self._answer(self._asks.send_goal_async(Ask.Goal(question=question)), timeout_s, "the question")
+        if not handle.accepted:
+            raise GraphError("ask: the policy node rejected the goal; its log says why")
+        result = self._answer(handle.get_result_async(), timeout_s, "the answer").result
+        if not result.complete:
+            raise GraphError(f"ask: {result.message}")
+        return str(result.text)
 
     def _cancel(self, handle: Any) -> None:
         """Cancel and give the request time to go out; whoever is not there any more holds the arm anyway."""

@@ -9,6 +9,7 @@ from typing import Any
 from magma_ros.sim.faults.catalogue import BY_NAME
 from magma_ros.sim.faults.fault import Fault
 from magma_ros.sim.faults.measuring import Measurement
+from magma_ros.wording import counted
 
 
 def line(measurement: Measurement) -> str:
@@ -23,9 +24,9 @@ def verdict(measurements: Sequence[Measurement]) -> str:
     """The last line."""
     failed = [measurement.fault for measurement in measurements if not measurement.passed]
     if failed:
-        return f"FAIL: {len(failed)} of {len(measurements)} faults: {', '.join(failed)}"
+        return f"FAIL: {len(failed)} of {counted(len(measurements), 'fault')}: {', '.join(failed)}"
     slowest = max((measurement.stop_s for measurement in measurements), default=0.0)
-    return f"PASS: {len(measurements)} faults, the slowest stop took {slowest:.3f} s"
+    return f"PASS: {counted(len(measurements), 'fault')}, the slowest stop took {slowest:.3f} s"
 
 
 def to_dict(measurements: Sequence[Measurement]) -> dict[str, Any]:

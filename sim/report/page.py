@@ -113,7 +113,7 @@ def _rate_words(summary: SweepSummary) -> Markup:
 def _effort(summary: SweepSummary) -> str:
     steps, asked = (sum(getattr(task, name) for task in summary.tasks) for name in ("num_steps", "num_inferences"))
     passes = f" in {quantity(round(summary.num_passes))} passes" if summary.num_passes else ""
-    return f"{quantity(steps)} steps, {quantity(asked)} inferences{passes}, {duration(summary.wall_s)} of trials"
+    return f"{counted(steps, 'step')}, {counted(asked, 'inference')}{passes}, {duration(summary.wall_s)} of trials"
 
 
 def _interval(interval: Interval, n: int) -> Markup:

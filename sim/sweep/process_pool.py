@@ -23,6 +23,7 @@ from magma_ros.sim.sweep.inference import SharedPolicy
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.sim.sweep.worker import Answer, AskedPolicy, TrialRunner, TrialSetup, lost_trial, utc_now
 from magma_ros.types import Observation
+from magma_ros.wording import counted
 
 _GRACE_S = 5.0
 
@@ -132,7 +133,9 @@ class ProcessPool:
         ended = _bury(worker.process)
         self._num_deaths_in_a_row += 1
         if self._num_deaths_in_a_row > 2 * len(self._workers):
-            raise SweepError(f"{self._num_deaths_in_a_row} workers died without a finished trial, the last of {ended}")
+            raise SweepError(
+                f"{counted(self._num_deaths_in_a_row, 'worker')} died without a finished trial, the last of {ended}"
+            )
         wall_s = time.perf_counter() - worker.started_s
         return lost_trial(
             worker.trial, f"the worker died of {ended}", worker=worker.name, started_at=worker.started_at, wall_s=wall_s

@@ -20,6 +20,7 @@ from magma_ros.policy import Policy
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.sim.sweep.ray_actors import EnvWorker, PolicyHost, versions
 from magma_ros.sim.sweep.worker import TrialSetup, lost_trial, utc_now
+from magma_ros.wording import counted
 
 MAX_ATTEMPTS = 3
 """Workers that a trial may lose before it is recorded as an error."""
@@ -186,13 +187,15 @@ class RayPool:
         if trial is None:
             self._num_failed_starts += 1
             if self._num_failed_starts >= MAX_ATTEMPTS * self._num_workers:
-                raise SweepError(f"{self._num_failed_starts} workers died before they were ready, the last: {reason}")
+                raise SweepError(
+                    f"{counted(self._num_failed_starts, 'worker')} died before they were ready, the last: {reason}"
+                )
             return None
         self._num_lost[trial] += 1
         _logger.warning("%s, seed %d lost its worker: %s", trial.task, trial.seed, reason)
         if self._num_lost[trial] < MAX_ATTEMPTS:
             return None
-        why = f"{MAX_ATTEMPTS} workers died in this trial, the last: {reason}"
+        why = f"{counted(MAX_ATTEMPTS, 'worker')} died in this trial, the last: {reason}"
         wall_s = time.perf_counter() - worker.started_s
         return lost_trial(trial, why, worker="ray", started_at=worker.started_at, wall_s=wall_s)
 

@@ -10,14 +10,15 @@ from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.statistics import Interval
 from magma_ros.sim.sweep.journal import SweepRecord
 from magma_ros.sim.sweep.plan import SweepSpec
+from magma_ros.wording import counted
 
 
 def describe(result: RolloutResult) -> str:
     """One trial in a line; an error with its traceback below."""
     seen = ", ".join(name for name, value in result.flags.items() if value) or "nothing"
     stops = ", ".join(f"{reason} x{count}" for reason, count in result.stop_reasons.items())
-    line = f"seed {result.seed}: {result.outcome} after {result.num_steps} steps (seen: {seen})"
-    line += f", {result.num_stops} stops ({stops})" if result.num_stops else ""
+    line = f"seed {result.seed}: {result.outcome} after {counted(result.num_steps, 'step')} (seen: {seen})"
+    line += f", {counted(result.num_stops, 'stop')} ({stops})" if result.num_stops else ""
     line += f", {result.num_limited} limited" if result.num_limited else ""
     return f"{line}\n{result.detail}" if result.detail else line
 

@@ -22,6 +22,7 @@ from magma_ros.sim.suites import Suite, Task
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.stops import StopReason
 from magma_ros.types import ActionChunk, Observation
+from magma_ros.wording import counted
 
 if TYPE_CHECKING:
     from magma_ros.sim.report.films import FilmRecorder
@@ -149,7 +150,9 @@ class TrialRunner:
         )
         num_lost = result.stop_reasons.get(StopReason.SERVER_GONE.value)
         if num_lost:
-            result = replace(result, outcome="error", success_step=None, detail=f"no policy server in {num_lost} steps")
+            result = replace(
+                result, outcome="error", success_step=None, detail=f"no policy server in {counted(num_lost, 'step')}"
+            )
         if film is not None and setup.films is not None:
             film.save(
                 setup.films / f"{trial.task}-{trial.seed}.webp",

@@ -12,6 +12,7 @@ NP_ROOMS = (
     "magma_ros.errors",
     "magma_ros.exit_codes",
     "magma_ros.markup",
+    "magma_ros.wording",
     "magma_ros.json_files",
     "magma_ros.yaml_files",
     "magma_ros.schema_faults",

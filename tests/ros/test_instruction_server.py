@@ -203,7 +203,7 @@ def test_a_goal_ends_at_its_deadline(desk):
         desk.now_s = now_s
         desk.server.check_deadline()
         assert is_over is (desk.server.current is None)
-    assert ("aborted", 2, 0, "not done in time: 0 steps were taken") == goal.ending
+    assert ("aborted", 2, 0, "not done in time, after 0 steps") == goal.ending
     endless = desk.goal()
     desk.now_s = 1e9
     desk.server.check_deadline()

@@ -60,7 +60,7 @@ def test_what_was_published_is_in_the_bag_after_sigint(peer):
     def reported():
         stamps.append(peer.node.get_clock().now().to_msg())
         publish_all(peer, stamps[-1])
-        counts = [re.match(r"(\d+) messages in", status.message) for m in diagnostics for status in m.status]
+        counts = [re.match(r"(\d+) messages? in", status.message) for m in diagnostics for status in m.status]
         return any(int(count[1]) > 50 for count in counts if count)
 
     peer.wait(reported, what="the recorder's count")

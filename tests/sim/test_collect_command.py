@@ -26,7 +26,7 @@ def test_collect_writes_a_dataset_that_verifies(tmp_path: Path, capsys: pytest.C
     first, last = capsys.readouterr().out.strip().splitlines()
     assert first.startswith("stack_cube: episodes 1, frames ")
     assert "95% Wilson" in first
-    assert "a minute with 1 workers, seed 1000000" in last
+    assert "a minute with 1 worker, seed 1000000" in last
     assert json.loads((folder / REPORT_NAME).read_text())["tasks"][0]["task"] == "stack_cube"
 
 

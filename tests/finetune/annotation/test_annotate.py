@@ -164,7 +164,7 @@ def test_curated_clips_are_annotated_by_the_command(tmp_path: Path, capsys: pyte
     assert "with speed" not in record["conversations"][2]["value"]
     (way, *_) = parse_tom(record["conversations"][3]["value"])
     assert 6.0 * GRID / SIDE_PX == pytest.approx(np.diff([way.start, *way.future], axis=0)[:, 0].mean(), abs=1.5)
-    assert "2 clips, 1 records" in capsys.readouterr().out
+    assert "2 clips, 1 record," in capsys.readouterr().out
     assert {"traces": 1} == json.loads((tmp_path / "numbers.json").read_text())["outcomes"]
 
 

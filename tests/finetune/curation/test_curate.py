@@ -132,7 +132,7 @@ def test_a_malformed_segment_is_named_by_its_line(tmp_path: Path, line: str, com
     """Line 2, with what is wrong."""
     path = tmp_path / "segments.jsonl"
     path.write_text(json.dumps(SEGMENTS[0]) + "\n" + line + "\n")
-    with pytest.raises(CurationError, match=rf"1 lines cannot be used:\n  line 2: .*{complaint}"):
+    with pytest.raises(CurationError, match=rf"1 line cannot be used:\n  line 2: .*{complaint}"):
         read_segments(path)
 
 

@@ -68,7 +68,7 @@ def test_the_older_lerobot_layout_is_exported(tmp_path, capsys):
     """As v2.1."""
     dataset = written(tmp_path / "in", [make_episode(5)])
     assert 0 == run("data", "export", "lerobot-v2.1", dataset.folder, "--output", tmp_path / "out")
-    assert "1 episodes, 5 steps" in capsys.readouterr().out
+    assert "1 episode, 5 steps" in capsys.readouterr().out
     assert (tmp_path / "out" / "meta" / "episodes.jsonl").is_file()
 
 

@@ -125,7 +125,7 @@ def test_steps_longer_than_the_contracts_are_counted_and_measured() -> None:
     assert ("error", 7, (3, 9)) == (long.severity, long.episode, long.steps)
     assert "2 steps with a translation beyond 0.06 m, up to 0.08 m" == long.text
     assert ("error", 7, (5, 5)) == (turned.severity, turned.episode, turned.steps)
-    assert "1 steps with a rotation beyond 0.5 rad, up to 0.5099 rad" == turned.text
+    assert "1 step with a rotation beyond 0.5 rad, up to 0.5099 rad" == turned.text
 
 
 def test_a_millionth_beyond_the_contract_is_rounding() -> None:

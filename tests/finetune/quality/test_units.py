@@ -59,8 +59,8 @@ def test_an_end_effector_farther_than_five_metres_is_in_millimetres(
     ("norms", "text"),
     [
         ([0.991, 1.0, 1.009], None),
-        ([0.989, 1.0, 1.0], "the quaternions of 1 steps have norms of 0.989 to 0.989"),
-        ([1.0, 1.011, 1.0], "the quaternions of 1 steps have norms of 1.01 to 1.01"),
+        ([0.989, 1.0, 1.0], "the quaternions of 1 step have norms of 0.989 to 0.989"),
+        ([1.0, 1.011, 1.0], "the quaternions of 1 step have norms of 1.01 to 1.01"),
         ([2.0, 1.0, 0.0], "the quaternions of 2 steps have norms of 0 to 2"),
     ],
 )
