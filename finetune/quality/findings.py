@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -147,8 +148,10 @@ class Finding:
         return CODES[self.code].fix
 
 
-def without_consequences(findings: list[Finding]) -> list[Finding]:
-    """The findings that no error of the same episode, or of the whole dataset, explains."""
-    causes = [finding for finding in findings if finding.severity == "error"]
-    explained = {(cause.episode, code) for cause in causes for code in CODES[cause.code].explains}
+def without_consequences(findings: list[Finding], *, num_episodes: int) -> list[Finding]:
+    """The findings that no error of the same episode, of most episodes, or of the whole dataset explains."""
+    causes = {(finding.episode, finding.code) for finding in findings if finding.severity == "error"}
+    counts = Counter(code for _, code in causes)
+    causes |= {(None, code) for code, count in counts.items() if 2 * count > num_episodes}
+    explained = {(episode, code) for episode, cause in causes for code in CODES[cause].explains}
     return [f for f in findings if not {(f.episode, f.code), (None, f.code)} & explained]

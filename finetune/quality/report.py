@@ -130,7 +130,7 @@ def judge(tracks: Sequence[Track], limits: Thresholds) -> list[Finding]:
     findings = [finding for track in tracks for check in EPISODE_CHECKS for finding in check(track, limits)]
     if tracks:
         findings += [finding for check in DATASET_CHECKS for finding in check(tracks, limits)]
-    return without_consequences(findings)
+    return without_consequences(findings, num_episodes=len(tracks))
 
 
 def _read(dataset: EpisodeDataset, index: int, limits: Thresholds) -> Track | Finding:

@@ -12,7 +12,7 @@ from magma_ros.sim.collect import CollectConfig, collect
 from magma_ros.sim.suites import BRIDGE, Suite, Task
 
 TASKS = ("carrot_on_plate", "eggplant_in_basket")
-NUM_EACH = 3
+NUM_EACH = 6
 
 
 def small_bridge(_suite: Suite, task: Task, *, render: bool) -> BridgeEnv:

@@ -61,10 +61,10 @@ def test_a_demonstration_that_is_there_twice_is_named(demos: list[Episode]) -> N
 
 
 def test_few_late_demonstrations_are_a_hint_and_more_are_an_error(demos: list[Episode]) -> None:
-    """The same lag of two steps in three and in six of them."""
+    """The same lag of two steps in six and in twelve of them."""
     late = [late_camera(episode) for episode in demos]
     severities = {
         num: {f.severity for f in findings_of(late[:num], contract=BRIDGE_CONTRACT) if f.code == "camera_lag"}
-        for num in (3, 6)
+        for num in (6, 12)
     }
-    assert {3: {"warning"}, 6: {"error"}} == severities
+    assert {6: {"warning"}, 12: {"error"}} == severities

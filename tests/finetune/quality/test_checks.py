@@ -268,7 +268,7 @@ def test_instructions_that_look_like_slips_are_named(clean: list[Episode]) -> No
 
     assert texts("stack it", "drop it") == ""
     assert "warning: ' stack it' has spaces at its ends" in texts(" stack it", "drop it")
-    assert "'Stack it.' 1 times" in texts("stack it", "Stack it.", "drop it")
+    assert "'Stack it.' 1 time" in texts("stack it", "Stack it.", "drop it")
     assert "note: all 30 episodes have one instruction" in texts(*["stack it"] * 30)
     assert "note: 'sing' has 1 of 61" in texts(*["stack it", "drop it"] * 30, "sing")
 
@@ -294,9 +294,17 @@ def test_errors_explain_their_consequences_and_warnings_do_not() -> None:
     """Frozen pictures lag; a lag of another episode stays, as does a warning's consequence."""
     frozen = Finding(code="frozen_frames", severity="error", text="", episode=1)
     lags = [Finding(code="camera_lag", severity="error", text="", episode=episode) for episode in (1, 2)]
-    assert [frozen, lags[1]] == without_consequences([frozen, *lags])
+    assert [frozen, lags[1]] == without_consequences([frozen, *lags], num_episodes=4)
     mild = replace(frozen, severity="warning")
-    assert [mild, *lags] == without_consequences([mild, *lags])
+    assert [mild, *lags] == without_consequences([mild, *lags], num_episodes=4)
+
+
+def test_an_error_of_most_episodes_explains_its_consequences_in_the_others() -> None:
+    """Two of three frozen cameras explain the third episode's lag; two of four do not."""
+    frozen = [Finding(code="frozen_frames", severity="error", text="", episode=episode) for episode in (1, 2)]
+    lag = Finding(code="camera_lag", severity="error", text="", episode=3)
+    assert frozen == without_consequences([*frozen, lag], num_episodes=3)
+    assert [*frozen, lag] == without_consequences([*frozen, lag], num_episodes=4)
 
 
 def test_runs_are_found_by_their_ends() -> None:
