@@ -46,6 +46,8 @@ from magma_ros.whole_files import replacing
 TRAINING_SEED, TEST_SEED = 6_000_000, 7_000_000
 _ONE_OF = {"trace": 2, "traces": 4}
 """Scenes of which one is asked about traces in training: those answers are long, and the loss is a mean over tokens."""
+_PICTURES_FIRST = 10
+"""Pictures of a scene that are shown before anything is asked about it; a second of them."""
 Item = tuple[str, int]
 """A task, and the seed of a demonstration of it."""
 
@@ -169,7 +171,7 @@ class Asker:
     """A node that shows pictures and asks about them as a person would."""
 
     def __init__(self, scene: AskedScene) -> None:
-        self._node, self._scene = Node("asks"), scene
+        self._node, self._scene, self._num_shown = Node("asks"), scene, 0
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._camera = interface.CAMERA.publisher(self._node)
@@ -185,9 +187,9 @@ class Asker:
         assert self._asks.wait_for_server(10.0)
 
     def show(self, scene: AskedScene) -> None:
-        """Show a scene for a second, so that the newest picture is of it."""
-        self._scene = scene
-        for _ in range(10):
+        """Show a scene often enough that the node's newest picture is of it."""
+        self._scene, self._num_shown = scene, 0
+        while self._num_shown < _PICTURES_FIRST:
             self._executor.spin_once(timeout_sec=0.1)
 
     def ask(self, asked: Asked) -> str:
@@ -215,6 +217,7 @@ class Asker:
     def _publish(self) -> None:
         stamp = self._node.get_clock().now().to_msg()
         self._camera.publish(pictures.image_message(self._scene.image, stamp=stamp, frame_id="camera"))
+        self._num_shown += 1
 
 
 def report(options: argparse.Namespace) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What `magma-ros demo` does: the whole graph at work, some trials, a film and a contact sheet.
+"""What `magma-ros demo` does: the whole graph at work, some trials, two questions, a film and a contact sheet.
 
 Starts `arm_node`, `motion_node` and `policy_node` as processes of their own and speaks to them over DDS as any client
 would.
@@ -24,7 +24,7 @@ from magma_ros import exit_codes
 from magma_ros.json_files import write_object
 from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
-from magma_ros.ros.trial_client import InterruptedTrialError, Step, Trial, TrialClient
+from magma_ros.ros.trial_client import GraphError, InterruptedTrialError, Step, Trial, TrialClient
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
 from magma_ros.sim.processes import Child, graph_environment
 from magma_ros.sim.provenance import provenance
@@ -39,6 +39,8 @@ from magma_ros.sources import find
 from magma_ros.wording import counted
 
 _START_S = 60.0
+_ANSWER_S = 30.0
+_QUESTIONS = ("What is on the table?", "Is the carrot on the plate?")
 _FILM_SPEED = 2.0
 
 
@@ -128,6 +130,18 @@ def run_trials(client: TrialClient, options: DemoOptions, console: Console) -> l
     return trials
 
 
+def ask(client: TrialClient, console: Console) -> None:
+    """A line for each question about what the camera sees now, with the answer or why there is none."""
+    for question in _QUESTIONS:
+        try:
+            answer = client.ask(question, timeout_s=_ANSWER_S)
+        except InterruptedTrialError:
+            raise
+        except GraphError as error:
+            answer = f"({error})"
+        console.print(f'asked "{question}": {answer}', highlight=False)
+
+
 def describe(trial: Trial) -> str:
     """One line about a trial."""
     verdict = "success" if trial.success else "failure"
@@ -191,7 +205,7 @@ def show_graph(
     *,
     options: Annotated[DemoOptions, tyro.conf.arg(name="")] = DemoOptions(),
 ) -> int:
-    """Run trials of a checkpoint through the ROS graph: a camera topic moves the simulated arm.
+    """Run trials of a checkpoint through the ROS graph: a camera topic moves the simulated arm. Then ask what it sees.
 
     Args:
         options: What is shown, and where it is kept.
@@ -208,6 +222,7 @@ def show_graph(
                 status = client.wait_until_ready(timeout_s=_START_S)
                 console.print(f"policy {status.checkpoint}, fingerprint {status.fingerprint[:12]}", highlight=False)
                 trials = run_trials(client, options, console)
+                ask(client, console)
             finally:
                 client.close()
     except InterruptedTrialError as error:
