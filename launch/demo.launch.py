@@ -15,7 +15,7 @@ from magma_ros.ros.launching import SHARE, SWITCH
 ARGUMENTS = (
     DeclareLaunchArgument(
         "checkpoint",
-        default_value=PathJoinSubstitution([SHARE, "checkpoints", "magma-tiny"]),
+        default_value=PathJoinSubstitution([SHARE, "checkpoints", "magma-tiny-talking"]),
         description="checkpoint folder that the policy is loaded from",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="namespace that holds the arm's graph"),

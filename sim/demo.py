@@ -59,7 +59,7 @@ class DemoOptions:
 
     trials: int = 3
     seed: int = 24
-    checkpoint: str = "magma-tiny"
+    checkpoint: str = "magma-tiny-talking"
     real_time_factor: float = 1.0
     output: Path = Path("outputs")
     json: Path | None = None

@@ -54,7 +54,7 @@ def test_a_checkpoint_that_cannot_be_had_is_one_error(hub_cache: Path, source: s
 @pytest.mark.parametrize("source", ["", "tiny", "/no/such/folder", "../someone/tiny", "a/b/c", "https://a/b", "a/b@"])
 def test_what_is_no_folder_and_no_hub_id_is_not_asked_for(source: str) -> None:
     """Anything else is refused without a request to the hub, and the names that there are are listed."""
-    names = r"\['magma-tiny', 'magma-tiny-libero'\]"
+    names = r"\['magma-tiny', 'magma-tiny-libero', 'magma-tiny-talking'\]"
     with pytest.raises(CheckpointError, match=rf"expected a checkpoint folder, .* or one of {names}"):
         sources.find(source)
 

@@ -130,7 +130,7 @@ POLICY_PARAMETERS = (
     Parameter("trace_steps", 8, "control steps that the tool's trace is predicted over while acting; 0 never", 0, 64),
     Parameter(
         "max_trace_divergence",
-        0.1,
+        0.08,
         "mean distance of executed from predicted trace that warns [share of the picture's width]",
         minimum=0.001,
         maximum=2.0,

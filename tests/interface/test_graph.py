@@ -82,7 +82,7 @@ POLICY_PARAMETERS = {
     "swap_max_bad_share": 0.3,
     "answer_timeout_s": 60.0,
     "trace_steps": 8,
-    "max_trace_divergence": 0.1,
+    "max_trace_divergence": 0.08,
 }
 MOTION_PARAMETERS = {"arm": "sim", "autostart": False, "dry_run": False, "speed_scale": 1.0, "teleop_release_s": 1.0}
 RECORDER_PARAMETERS = {**CAMERA_PARAMETERS, "output": "", "episodes": False, "min_free_gib": 1.0}

@@ -43,6 +43,7 @@ def test_the_demo_runs_its_trials_and_leaves_pictures_and_figures(tmp_path, rand
     )
     printed, errors = demo.communicate(timeout=90)
     assert printed.strip().endswith("\ndemo: 0/1 trials successful"), errors
+    assert 'asked "Is the carrot on the plate?": ' in printed, "an answer, or why there is none"
     assert demo.returncode == 1
     found = json.loads(figures.read_text())
     (trial,) = found["trials"]
