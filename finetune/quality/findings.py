@@ -149,9 +149,17 @@ class Finding:
 
 
 def without_consequences(findings: list[Finding], *, num_episodes: int) -> list[Finding]:
-    """The findings that no error of the same episode, of most episodes, or of the whole dataset explains."""
+    """The findings that no error of the same episode or of the whole dataset explains.
+
+    An error of most episodes explains those of the others, too, but nothing that is said of the whole dataset.
+    """
     causes = {(finding.episode, finding.code) for finding in findings if finding.severity == "error"}
     counts = Counter(code for _, code in causes)
-    causes |= {(None, code) for code, count in counts.items() if 2 * count > num_episodes}
+    common = {explained for code in counts if 2 * counts[code] > num_episodes for explained in CODES[code].explains}
     explained = {(episode, code) for episode, cause in causes for code in CODES[cause].explains}
-    return [f for f in findings if not {(f.episode, f.code), (None, f.code)} & explained]
+    return [
+        finding
+        for finding in findings
+        if not {(finding.episode, finding.code), (None, finding.code)} & explained
+        and (finding.episode is None or finding.code not in common)
+    ]

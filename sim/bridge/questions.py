@@ -126,9 +126,7 @@ class SceneQuestions:
         """`count` moments of the demonstration of `seed`, from its first state to its last; the same every time."""
         generator = np.random.default_rng([seed, 2, self._number])
         perturber = Perturber(self._perturbation, np.random.default_rng([seed, 1]))
-        rollout = roll_out(
-            self._played, self._expert, perturber, seed=seed, settle_steps=0, max_steps=_MAX_STEPS, choose=None
-        )
+        rollout = roll_out(self._played, self._expert, perturber, seed=seed, settle_steps=0, max_steps=_MAX_STEPS)
         edges = np.linspace(0, len(rollout.states), count + 1).astype(int)
         for first, end in zip(edges, np.maximum(edges[1:], edges[:-1] + 1), strict=False):
             state = rollout.states[min(int(generator.integers(first, end)), len(rollout.states) - 1)]

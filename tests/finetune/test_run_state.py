@@ -103,7 +103,7 @@ def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="expected the tensor 'b'"):
         saved.read("b")
     next((tmp_path / "state").rglob("*.safetensors")).unlink()
-    with pytest.raises(TrainingError, match="files of tensors"):
+    with pytest.raises(TrainingError, match="expected 1 file of tensors"):
         SavedState.newest(tmp_path, alone())
 
 

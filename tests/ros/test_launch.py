@@ -181,7 +181,7 @@ def test_the_demo_starts_all_nodes_with_the_shipped_checkpoint(stand_in):
     context = stand_in.perform(DEMO, share=ROOT)
     assert ["policy_node", "motion_node", "view_node", "arm_node"] == [node["executable"] for node in context.nodes]
     assert [False, False, False, True] == [node["ends_all"] for node in context.nodes]
-    assert context.nodes[0]["parameters"]["checkpoint"] == f"{ROOT}/checkpoints/magma-tiny"
+    assert context.nodes[0]["parameters"]["checkpoint"] == f"{ROOT}/checkpoints/magma-tiny-talking"
     assert context.nodes[0]["parameters"]["instruction"] == "put carrot on plate"
     assert {"sim"} == {node["parameters"]["arm"] for node in context.nodes[:3]}
 

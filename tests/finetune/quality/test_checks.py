@@ -300,10 +300,12 @@ def test_errors_explain_their_consequences_and_warnings_do_not() -> None:
 
 
 def test_an_error_of_most_episodes_explains_its_consequences_in_the_others() -> None:
-    """Two of three frozen cameras explain the third episode's lag; two of four do not."""
+    """Two of three frozen cameras explain the third episode's lag, but not one of all; two of four explain neither."""
     frozen = [Finding(code="frozen_frames", severity="error", text="", episode=episode) for episode in (1, 2)]
     lag = Finding(code="camera_lag", severity="error", text="", episode=3)
     assert frozen == without_consequences([*frozen, lag], num_episodes=3)
+    of_all = replace(lag, episode=None)
+    assert [*frozen, of_all] == without_consequences([*frozen, of_all], num_episodes=3)
     assert [*frozen, lag] == without_consequences([*frozen, lag], num_episodes=4)
 
 
