@@ -166,7 +166,7 @@ class TimedPolicy:
         self._results: dict[str, Any] = {}
         for owner, name in (
             (model.decoder, "actions"),
-            (model.network, "image_features"),
+            (model.decoder, "_image_features"),
             (model.decoder, "_scores_of_answer"),
             (pipeline, "decode"),
         ):
@@ -187,7 +187,7 @@ class TimedPolicy:
         start_s = now_s()
         chunk = self._policy.infer(seen)
         total_s, spent = now_s() - start_s, self._spent_s
-        tower, later, decode = spent["image_features"], spent.get("_scores_of_answer", 0.0), spent["decode"]
+        tower, later, decode = spent["_image_features"], spent.get("_scores_of_answer", 0.0), spent["decode"]
         stages = (
             total_s - spent["actions"] - decode,
             tower,

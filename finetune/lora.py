@@ -56,20 +56,21 @@ def base_layers(network: MagmaNetwork) -> tuple[str, ...]:
     return tuple(name for name, module in modules if name.startswith(_BLOCKS) and type(module) is nn.Linear)
 
 
-def quantize_base(network: MagmaNetwork) -> None:
-    """Store the Llama's blocks in nf4, as serving with `quantization="nf4"` does; what is in nf4 already stays.
+def quantize_base(network: MagmaNetwork, device: torch.device) -> None:
+    """Store the Llama's blocks in nf4 on `device`, as serving with `quantization="nf4"` does; the rest stays.
+
+    One layer at a time: the device never holds the blocks as they were.
 
     Raises:
-        TrainingError: the network is not on a CUDA device, or bitsandbytes is missing.
+        TrainingError: it is no CUDA device, or bitsandbytes is missing.
     """
-    like = network.embeddings
-    if like.device.type != "cuda":
+    if device.type != "cuda":
         raise TrainingError(
-            f"parts.method qlora: expected the network on a CUDA device (nf4 has no other kernels), got {like.device}; "
+            f"parts.method qlora: expected the network on a CUDA device (nf4 has no other kernels), got {device}; "
             "the method lora trains anywhere"
         )
     try:
-        quantize = make_quantizer("nf4", device=like.device, dtype=like.dtype)
+        quantize = make_quantizer("nf4", device=device, dtype=network.embeddings.dtype)
     except CheckpointError as error:
         raise TrainingError(f"parts.method qlora: {error}") from error
     assert quantize is not None
@@ -77,7 +78,7 @@ def quantize_base(network: MagmaNetwork) -> None:
         parent, _, child = name.rpartition(".")
         layer = network.get_submodule(name)
         assert isinstance(layer, nn.Linear)
-        setattr(network.get_submodule(parent), child, quantize(layer))
+        setattr(network.get_submodule(parent), child, quantize(layer.to(device)))
     network.__dict__["is_loaded_in_4bit"] = True  # where peft looks for it
 
 

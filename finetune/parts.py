@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
 from torch import nn
 
 from magma_ros.errors import TrainingError
@@ -124,8 +125,8 @@ def lora_layers(network: MagmaNetwork, parts: Parts) -> tuple[str, ...]:
     return tuple(name for name in linear if any(_names(target, name) for target in parts.lora_targets))
 
 
-def prepare(network: MagmaNetwork, parts: Parts) -> None:
-    """Make exactly what `parts` asks for trainable, in place: LoRA added, all else frozen.
+def prepare(network: MagmaNetwork, parts: Parts, *, device: torch.device | None = None) -> None:
+    """Make exactly what `parts` asks for trainable, in place and on `device`: LoRA added, all else frozen.
 
     What is trained is held in float32 whatever the base is held in. A LoRA begins as nothing (one of its matrices is
     zero), the other is drawn from torch's generator.
@@ -138,9 +139,10 @@ def prepare(network: MagmaNetwork, parts: Parts) -> None:
         from magma_ros.finetune import lora  # noqa: PLC0415 - full training needs no peft
 
         if parts.method == "qlora":
-            lora.quantize_base(network)
+            lora.quantize_base(network, device or network.embeddings.device)
         network.requires_grad_(requires_grad=False)
         lora.inject(network, layers, parts)
+    network.to(device)
     for name, parameter in network.named_parameters():
         wanted = is_lora(name) or parts.trained_whole(part_of(name))
         parameter.requires_grad_(wanted)

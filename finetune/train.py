@@ -113,10 +113,8 @@ class _Job:
         """What this process trains; on its device, unless the network will be shared out."""
         dtype = torch.bfloat16 if self._recipe.base_dtype == "bfloat16" else torch.float32
         network = self._start.network(dtype) if self._devices.loads_weights else self._start.empty(dtype)
-        if not self._devices.shards:
-            network.to(self._devices.device)
         torch.manual_seed(self._recipe.seed)
-        prepare(network, self._recipe.parts)
+        prepare(network, self._recipe.parts, device=None if self._devices.shards else self._devices.device)
         if self._devices.is_first:
             _LOG.info("what is trained:\n%s", describe_parts(network))
         return network

@@ -14,6 +14,7 @@ import platform
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from magma_ros.model.config import MagmaConfig
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.model.quantization import make_quantizer
-from magma_ros.model.weight_files import INDEX_FILE
+from magma_ros.model.weight_files import INDEX_FILE, find_weights
 from magma_ros.model.weights import load_network, save_weights
 from magma_ros.pipeline import MANIFEST_NAME, STATISTICS_NAME, Pipeline, PipelineConfig
 from magma_ros.policy import ModelPolicy
@@ -44,6 +45,7 @@ from magma_ros.sampling import Sampling
 from magma_ros.sources import find
 
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_MOST_IN_FLOAT32 = 10**9
 _RECORDED = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 _LOG = logging.getLogger(__name__)
 
@@ -222,13 +224,18 @@ def complete_checkpoint(folder: Path, *, pipeline: Pipeline, training: Mapping[s
 
 
 def record_golden(folder: Path, *, question: Question | None = None) -> Golden:
-    """Ask the checkpoint as it is stored, in float32 on the CPU, and keep its answer in the manifest.
+    """Ask the checkpoint as it is stored, on the CPU, and keep its answer in the manifest.
+
+    In float32, but a large one in bfloat16, which takes half of the memory; so it is served, too.
 
     Raises:
         CheckpointError: it cannot be loaded.
         PolicyError: it gives no answer.
     """
-    golden = ask(load_pipeline(folder), load_model(folder), dtype="float32", question=question)
+    files = find_weights(adapter_files.weights_folder(folder))
+    num_parameters = sum(prod(tensor.shape) for tensor in files.tensors.values())
+    dtype = "float32" if num_parameters <= _MOST_IN_FLOAT32 else "bfloat16"
+    golden = ask(load_pipeline(folder), load_model(folder, dtype=dtype), dtype=dtype, question=question)
     _write_json(folder / MANIFEST_NAME, {**read_object(folder / MANIFEST_NAME), "golden": golden.to_dict()})
     return golden
 

@@ -14,7 +14,7 @@ class LoadOptions:
         dtype: Number type of the weights: float32, bfloat16 or float16.
         quantization: How the Llama's linear layers are stored: none, int8, int4 or nf4.
         embodiment: Name or JSON file of what the actions mean, for a checkpoint that does not say.
-        compile_passes: Compile the runs over action tokens, on a GPU as CUDA graphs; the first action takes longer.
+        compile_passes: Compile the runs over action tokens; the first action takes longer.
         temperature: Draw action tokens at this temperature; 0 always takes the best.
         sampling_seed: Of the draws.
     """

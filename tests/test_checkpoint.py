@@ -185,6 +185,17 @@ def test_a_ladder_beside_a_checkpoint_is_none_of_its_files(tmp_path: Path) -> No
         checkpoint_files.manifest_digest(tmp_path / "next")
 
 
+def test_a_large_checkpoint_gives_its_golden_answer_in_half_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 Magma-8B would take 36 GB of the computer that trained it; either answer is met in either precision."""
+    monkeypatch.setattr(checkpoint, "_MOST_IN_FLOAT32", 1000)
+    folder = write_random_checkpoint(tmp_path)
+    assert "bfloat16" == json.loads((folder / "magma_ros.json").read_text())["golden"]["dtype"]
+    for dtype in ("float32", "bfloat16"):
+        load_policy(folder, LoadOptions(dtype=dtype))
+
+
 def test_a_policy_that_nobody_uses_any_more_goes_at_once(tmp_path: Path) -> None:
     """Its network needs no garbage collector: the policy node keeps that away from what it has loaded."""
     policy = load_policy(write_random_checkpoint(tmp_path))

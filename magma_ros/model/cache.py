@@ -28,8 +28,6 @@ class KeyValueCache:
         shape = (batch_size, num_heads, self.num_slots, width)
         self.keys = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
         self.values = [like.new_zeros(shape) for _ in range(config.num_hidden_layers)]
-        for tensor in (*self.keys, *self.values):  # a CUDA graph needs to know that they stay where they are
-            torch._dynamo.mark_static_address(tensor)  # noqa: SLF001  its only name
 
     def fits(self, *, batch_size: int, num_slots: int, like: Tensor) -> bool:
         """Whether this allocation serves such a batch."""

@@ -14,8 +14,10 @@ Shape suffixes: B batch, L tokens of the longest prompt, H tokens of the head, S
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from magma_ros.errors import InvalidInputError, PolicyError
 from magma_ros.model.cache import KeyValueCache
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.model.processing import ModelBatch
+from magma_ros.model.recordings import Recordings
 from magma_ros.sampling import Sampling
 from magma_ros.types import ActionPrediction
 
@@ -53,7 +56,7 @@ class Decoder:
 
         Args:
             network: In evaluation mode while it decodes.
-            compile_passes: Compile the runs over action tokens (on a GPU as CUDA graphs); the first takes a minute.
+            compile_passes: Compile the runs over action tokens; the first takes a minute.
         """
         self.network = network
         vocabulary = ActionTokenizer(network.config.base_vocab_size, NUM_ACTION_BINS)
@@ -65,8 +68,9 @@ class Decoder:
         # Not bound to this object, which would then hold itself: a network that nobody uses any more has to go at once.
         self._answer_scores = Decoder._eager_answer_scores
         if compile_passes:
-            mode = "reduce-overhead" if network.embeddings.is_cuda else "default"
-            self._answer_scores = torch.compile(self._answer_scores, mode=mode, dynamic=False)
+            self._answer_scores = torch.compile(self._answer_scores, dynamic=False)
+        self._recordings = Recordings()
+        self._places: tuple[int, ...] = ()
 
     @torch.inference_mode()
     def actions(
@@ -182,8 +186,9 @@ class Decoder:
         """Hidden states of the prompts behind their head, and of an `answer` (B, n) behind them."""
         self._num_prompts += 1
         self._reserve(batch, batch.ids.shape[1] + answer.shape[1])
+        self._notice_moves()
         self._encode_head(batch)
-        features = self.network.image_features(batch.pixels, batch.image_sizes) if len(batch.pixels) else None
+        features = self._image_features(batch) if len(batch.pixels) else None
         ids = torch.cat([batch.ids[:, len(batch.head) :], answer], dim=1)
         rows = _Rows(len(batch.head), (batch.attention_mask == 0).sum(dim=1, keepdim=True), batch.ids.shape[1])
         return rows, self._run(rows, self.network.embed(ids, features), len(batch.head))
@@ -206,15 +211,30 @@ class Decoder:
             self._run(unpadded, self.network.embed(ids, None), 0)
         self._encoded = (batch.head, weights)
 
+    def _notice_moves(self) -> None:
+        """Recordings read weights and cache where these were."""
+        assert self._cache is not None
+        network = self.network
+        tensors = itertools.chain(network.parameters(), network.buffers(), self._cache.keys)
+        places = (network.training, *(tensor.data_ptr() for tensor in tensors))
+        if places != self._places:
+            self._recordings.forget()
+            self._places = places
+
+    def _image_features(self, batch: ModelBatch) -> Tensor:
+        crops = self._recordings.run("tower", self.network.crop_features, batch.pixels)
+        return self.network.arrange_features(crops, batch.image_sizes)
+
     def _run(self, rows: _Rows, embedded_BnD: Tensor, start: int) -> Tensor:  # noqa: N803 - shape suffixes
         """Hidden states of vectors that are written from slot `start` on."""
         slots = torch.arange(start, start + embedded_BnD.shape[1], device=embedded_BnD.device)
-        return self._text_pass(embedded_BnD, slots, *self._places(rows, slots))
+        return self._recordings.run("text", self._text_pass, embedded_BnD, slots, *self._seats(rows, slots))
 
     def _scores_of_answer(self, rows: _Rows, ids: Tensor) -> Tensor:
         """Scores of tokens 1 … 6 given the six ids before them, (B, 6, 256)."""
         slots = torch.arange(rows.num_slots, rows.num_slots + ids.shape[1], device=ids.device)
-        return self._answer_scores(self, ids, slots, *self._places(rows, slots)).clone()
+        scores = partial(self._answer_scores, self)
+        return self._recordings.run("answer", scores, ids, slots, *self._seats(rows, slots))
 
     def _eager_answer_scores(self, ids: Tensor, slots: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
         embedded = self.network.language_model.model.embed_tokens(ids)
@@ -229,7 +249,7 @@ class Decoder:
         scores: Tensor = (hidden @ head.T).float()
         return scores
 
-    def _places(self, rows: _Rows, slots: Tensor) -> tuple[Tensor, Tensor]:
+    def _seats(self, rows: _Rows, slots: Tensor) -> tuple[Tensor, Tensor]:
         """Position of each slot's token in its row, (B, n), and what is added to its attention, (B, 1, n, S)."""
         assert self._cache is not None
         all_slots = torch.arange(self._cache.num_slots, device=slots.device)

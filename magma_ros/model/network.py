@@ -171,11 +171,22 @@ class MagmaNetwork(nn.Module):
         Raises:
             InvalidInputError: the grids do not add up to K crops.
         """
+        return self.arrange_features(self.crop_features(pixels_KCHW), image_sizes)
+
+    def crop_features(self, pixels_KCHW: Tensor) -> Tensor:  # noqa: N803 - shape suffixes
+        """Vectors of each crop in the width of the text, (K, h, w, D)."""
+        return cast("Tensor", self.projector(self.vision_tower(pixels_KCHW).permute(0, 2, 3, 1)))
+
+    def arrange_features(self, features_KhwD: Tensor, image_sizes: Tensor) -> Tensor:  # noqa: N803 - shape suffixes
+        """Token vectors of all pictures in order, (N, D), from those of their crops.
+
+        Raises:
+            InvalidInputError: the grids do not add up to K crops.
+        """
         grids = [(int(rows), int(columns)) for rows, columns in image_sizes.tolist()]
         counts = [rows * columns for rows, columns in grids]
-        if sum(counts) != len(pixels_KCHW):
-            raise InvalidInputError(f"image_sizes: {grids} need {sum(counts)} crops, got {len(pixels_KCHW)}")
-        features_KhwD = self.projector(self.vision_tower(pixels_KCHW).permute(0, 2, 3, 1))  # noqa: N806
+        if sum(counts) != len(features_KhwD):
+            raise InvalidInputError(f"image_sizes: {grids} need {sum(counts)} crops, got {len(features_KhwD)}")
         parts = features_KhwD.split(counts)
         return torch.cat([self._stitch(part, rows, cols) for part, (rows, cols) in zip(parts, grids, strict=True)])
 

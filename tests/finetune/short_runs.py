@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from magma_ros.finetune.batches import TrainingBatch
+from magma_ros.finetune.loop import Run, Tally
 from magma_ros.finetune.plain_values import to_plain
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
+from magma_ros.finetune.train import finetune
 from tests.model.random_checkpoints import NANO
+
+
+class PowerCutError(Exception):
+    """Ends a run in the middle of a step."""
 
 
 def short_recipe(episodes: Path, output: Path, **changes: Any) -> Recipe:
@@ -31,6 +40,21 @@ def short_recipe(episodes: Path, output: Path, **changes: Any) -> Recipe:
         "trackers": (),
     }
     return Recipe(**usual | changes)
+
+
+def finetune_until_a_power_cut(recipe: Recipe, *, after_steps: int) -> None:
+    """Start the run, which ends in the step after `after_steps`."""
+    advance = Run.advance
+
+    def advance_until_the_cut(run: Run, batches: Sequence[TrainingBatch]) -> Tally:
+        if run.step == after_steps:
+            raise PowerCutError
+        return advance(run, batches)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "advance", advance_until_the_cut)
+        with pytest.raises(PowerCutError):
+            finetune(recipe)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> Path:

@@ -38,7 +38,7 @@ def test_devices_of_the_full_recipe_share_batch_and_network() -> None:
         workload.gradient_checkpointing,
     )
     copies, _, _ = workload_of(read_recipe("magma_8b_lora"), num_devices=2, on_gpu=True)
-    assert (1, 1, "bfloat16") == (copies.samples_per_pass, copies.num_shards, copies.base_dtype)
+    assert (2, 1, "bfloat16") == (copies.samples_per_pass, copies.num_shards, copies.base_dtype)
 
 
 def test_the_known_facts_of_the_release_are_those_of_its_configuration() -> None:
