@@ -188,7 +188,7 @@ def test_a_ladder_beside_a_checkpoint_is_none_of_its_files(tmp_path: Path) -> No
 def test_a_large_checkpoint_gives_its_golden_answer_in_half_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In float32 Magma-8B would take 36 GB of the computer that trained it; either answer is met in either precision."""
+    """In float32 Magma-8B would take 36 GB of the computer that trained it. Both precisions meet the answer."""
     monkeypatch.setattr(checkpoint, "_MOST_IN_FLOAT32", 1000)
     folder = write_random_checkpoint(tmp_path)
     assert "bfloat16" == json.loads((folder / "magma_ros.json").read_text())["golden"]["dtype"]
