@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from magma_ros.finetune.augmentation import Augmentation
 from magma_ros.finetune.mixture import Sample
 from magma_ros.normalization import NormStats
 from magma_ros.pipeline import Pipeline, to_model_numbers
-from magma_ros.types import Action, FloatArray
+from magma_ros.types import Action, FloatArray, ImageArray, Observation
 
 ACTION_MASK = (True, True, True, True, True, True, False)
 """Numbers that are scaled by the statistics; the gripper passes as 0 … 1 (reference: upstream's Bridge statistics)."""
@@ -94,12 +95,12 @@ class EpisodeSource:
         pipeline.contract.require_same_motion(self._dataset.contract, who=self.name)
         self.num_episodes = len(numbers)
         self._lock = threading.Lock()  # batches may be made in several threads
-        self._held: OrderedDict[int, Episode] = OrderedDict()
+        self._held: OrderedDict[int, _Shown] = OrderedDict()
         self._held_bytes, self._memory_bytes = 0, memory_bytes
         answers, places, total_bytes = [], [], 0
         for number in numbers:
-            episode = self._episode(number)
-            total_bytes += _picture_bytes(episode)
+            episode = self._dataset.read(number)
+            total_bytes += self._keep(number, episode).num_bytes
             for step in np.flatnonzero(episode.interventions) if only_interventions else range(len(episode)):
                 ids = pipeline.encode_target(episode.action(int(step), frame=pipeline.contract.frame))
                 answers.append(np.append(ids, end_of_turn_id))
@@ -130,27 +131,55 @@ class EpisodeSource:
             InvalidInputError: the frame does not fit the pipeline.
         """
         number, step = self._places[index].tolist()
-        observation = self._episode(number).observation(step)
+        observation = self._shown(number).observation(step)
         if not self._augmentation.changes_nothing:
             varied = self._augmentation.apply(observation.images, generator)
             observation = replace(observation, images=varied)
         return Sample(self._pipeline.encode(observation), self._answers[index], is_action=True)
 
-    def _episode(self, number: int) -> Episode:
-        """Episode `number`, which stays in memory; the ones that were used longest ago make room for it."""
+    def _shown(self, number: int) -> _Shown:
+        """What episode `number` shows, read again if it had to make room."""
         with self._lock:
             if number in self._held:
                 self._held.move_to_end(number)
                 return self._held[number]
-        episode = self._dataset.read(number)
+        return self._keep(number, self._dataset.read(number))
+
+    def _keep(self, number: int, episode: Episode) -> _Shown:
+        """Keep what `episode` shows; those that were used longest ago make room for it."""
+        shown = _Shown(episode)
         with self._lock:
             if number not in self._held:
-                self._held[number] = episode
-                self._held_bytes += _picture_bytes(episode)
+                self._held[number] = shown
+                self._held_bytes += shown.num_bytes
             while self._held_bytes > self._memory_bytes and len(self._held) > 1:
                 _, oldest = self._held.popitem(last=False)
-                self._held_bytes -= _picture_bytes(oldest)
-        return episode
+                self._held_bytes -= oldest.num_bytes
+        return shown
+
+
+class _Shown:
+    """What samples need of an episode.
+
+    Pictures lie in pages of their own, which are the system's again with them. As blocks of the C library, which keeps
+    those of this size once they are free, 5 GiB of pictures that came and went took 12 GiB.
+    """
+
+    def __init__(self, episode: Episode) -> None:
+        self._instruction, self._stamps_s = episode.instruction, episode.stamps_s
+        self._images = {name: _in_own_pages(pictures) for name, pictures in episode.images.items()}
+        self.num_bytes = sum(pictures.nbytes for pictures in self._images.values())
+
+    def observation(self, step: int) -> Observation:
+        """What the policy would have seen at `step`, without the robot's state."""
+        pictures = {name: images[step] for name, images in self._images.items()}
+        return Observation(pictures, self._instruction, float(self._stamps_s[step]))
+
+
+def _in_own_pages(pictures: ImageArray) -> ImageArray:
+    own = np.frombuffer(mmap(-1, pictures.nbytes), dtype=np.uint8).reshape(pictures.shape)
+    own[:] = pictures
+    return own
 
 
 def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> NormStats:
@@ -169,7 +198,3 @@ def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -
         for actions in map(dataset.read_actions, numbers):
             rows += [to_model_numbers(Action.from_array(row, frame=contract.frame), contract) for row in actions]
     return normalization.fit(np.stack(rows), mask=ACTION_MASK)
-
-
-def _picture_bytes(episode: Episode) -> int:
-    return sum(pictures.nbytes for pictures in episode.images.values())

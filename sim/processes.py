@@ -32,11 +32,15 @@ class Child:
     def start(
         cls, name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
     ) -> Child:
-        """Run `command` with its output in `log`; `environment` is added to this process's own."""
+        """Run `command` with its output in `log`; `environment` is added to this process's own.
+
+        It can be interrupted even where this process cannot: a shell's background jobs inherit that SIGINT is ignored.
+        """
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                list(command),
+                [*(("env", "--default-signal=INT") if ignored else ()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,

@@ -1,3 +1,4 @@
+import signal
 import sys
 
 import pytest
@@ -11,8 +12,17 @@ def start(tmp_path, code):
     return Child.start("child", [sys.executable, "-c", code], log=tmp_path / "logs" / "child.log")
 
 
-def test_a_child_ends_with_sigint(tmp_path):
-    """`stop` sends SIGINT, which Python turns into KeyboardInterrupt, and waits."""
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_child_ends_with_sigint(tmp_path, handler):
+    """`stop` sends SIGINT, which Python turns into KeyboardInterrupt, and waits; also in a shell's background job."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        check_that_a_child_ends_with_sigint(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def check_that_a_child_ends_with_sigint(tmp_path):
     child = start(tmp_path, "import time\nprint('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: pass")
     while "up" not in child.last_lines():
         child.require_alive()
