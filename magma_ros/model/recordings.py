@@ -1,4 +1,4 @@
-"""What a function launches on a GPU, recorded once for each shape of its inputs and replayed from then on.
+"""What a function launches on a GPU, recorded when a shape of its inputs comes again, and replayed from then on.
 
 A run of Magma-8B over a few tokens is some thousand kernels, which take Python ten times longer to launch than the GPU
 to work off. A recording (a CUDA graph) launches the very same kernels at once: no bit of the result changes.
@@ -28,6 +28,7 @@ class Recordings:
 
     def __init__(self) -> None:
         self._recordings: dict[Hashable, _Recording] = {}
+        self._seen: set[Hashable] = set()
         self._room: _Room | None = None
         self._works = True
 
@@ -35,7 +36,7 @@ class Recordings:
         """What `function(*inputs)` gives, in a tensor of its own.
 
         Args:
-            name: Of the function, which is called for the first inputs of a shape only.
+            name: Of the function, which is called for the first two inputs of a shape only.
             function: Launches the same work for all inputs of the same shapes, and reads nothing back from the GPU.
             inputs: On one device.
         """
@@ -46,6 +47,9 @@ class Recordings:
         if known is not None:
             self._recordings[key] = known
             return known.replay(inputs)
+        if key not in self._seen:  # a question that is asked once, or batches of changing sizes: not worth it
+            self._seen.add(key)
+            return function(*inputs)
         room = self._room = self._room or _Room(inputs[0].device)
         first = _Recording(room, inputs)
         result = first.run(function)
@@ -63,6 +67,7 @@ class Recordings:
     def forget(self) -> None:
         """Record anew: something that the functions read or write is not where it was."""
         self._recordings.clear()
+        self._seen.clear()
 
 
 class _Room:

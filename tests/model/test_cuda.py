@@ -57,7 +57,7 @@ def test_recordings_change_no_bit(dtype: str, monkeypatch: pytest.MonkeyPatch) -
     """Replayed launches give what launching them anew gives, with each new picture and instruction."""
     inputs = noisy_inputs()
     model = load_model(TINY, device="cuda", dtype=dtype)
-    tokens_of(model, inputs[:2])
+    tokens_of(model, inputs[:4])  # two of each instruction: their lengths come again
     replayed = [model.generate_actions([item]) for item in inputs]
     monkeypatch.setattr(Recordings, "run", lambda _self, _name, function, *tensors: function(*tensors))
     launched = [model.generate_actions([item]) for item in inputs]
