@@ -51,15 +51,15 @@ class Recordings:
             self._seen.add(key)
             return function(*inputs)
         room = self._room = self._room or _Room(inputs[0].device)
-        first = _Recording(room, inputs)
-        result = first.run(function)
+        recording = _Recording(room, inputs)
+        result = recording.run(function)
         try:
-            first.record(function)
+            recording.record(function)
         except RuntimeError as error:
             self._works = False
             _LOG.warning("%s cannot be recorded as a CUDA graph and is launched anew each time: %s", name, error)
             return result
-        self._recordings[key] = first
+        self._recordings[key] = recording
         if len(self._recordings) > MOST_RECORDINGS:
             del self._recordings[next(iter(self._recordings))]
         return result

@@ -105,7 +105,7 @@ def test_what_cannot_be_recorded_is_launched(caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.parametrize(("quantization", "most_bins"), [("int8", 4.0), ("int4", 24.0), ("nf4", 24.0)])
 def test_quantised_weights_answer_nearly_the_same(quantization: str, most_bins: float) -> None:
-    """The first number's expected value is that of whole weights, within bins, on average over the pictures."""
+    """The tokens of the six motions are those of whole weights, within bins, on average over the pictures."""
     pytest.importorskip(LIBRARY_OF[quantization])
     inputs = noisy_inputs()
     whole = load_model(TINY, device="cuda", dtype="bfloat16")
