@@ -2,8 +2,8 @@
 
 `python benchmarks/magma_8b.py --folder /tmp/magma_8b`. The weights are random (18 GB are written once, in the release's
 layout) and loaded as a policy loads the release's: from the folder, by name of an embodiment. Pictures are an episode
-of the expert in the Bridge environment, 256 px. Random weights hardly see them, so a draft is right more often than a
-trained network's would be: `prompt` and `later run` say what an action of n runs takes, prompt + (n - 1) later runs.
+of the expert in the Bridge environment, 256 px. How often a draft is right says nothing with random weights; the parts
+say what an action of n runs takes: tower, prompt, n - 1 later runs, and what happens outside of the network.
 """
 
 from __future__ import annotations
