@@ -140,6 +140,7 @@ class Playout:
             PlayoutError: not begun.
         """
         self._now_s = self._check_time(now_s)
+        self._expired = False
         self._halt()
 
     def tick(self, now_s: float, measured: Pose | None = None) -> Setpoint:

@@ -58,7 +58,7 @@ class Setpoint:
         linear_velocity_m_s, linear_acceleration_m_s2: Shape (3,).
         angular_velocity_rad_s, angular_acceleration_rad_s2: Along the frame's axes, shape (3,).
         done: At rest at the goal; nothing moves until the next action.
-        expired: The next action was late: the setpoint comes to rest, and stays.
+        expired: The next action was late and nobody said stop: the setpoint comes to rest, and stays.
         waiting: The measured pose is too far behind; the setpoint stays within the allowed lag of it.
         stopped: It was told to stop, or no way on was found: it comes to rest, and stays.
         dropped_m, dropped_rad: What the arm was told but will not do, since `begin`: each stop, expiry, and action

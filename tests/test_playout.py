@@ -188,6 +188,17 @@ def test_a_late_action_stops_the_setpoint_and_the_next_goes_on_from_there() -> N
     np.testing.assert_allclose(stopped.pose.position_m + STEP[:3], end.pose.position_m, atol=1e-3)
 
 
+def test_a_stop_after_an_action_was_late_is_a_stop() -> None:
+    """Who is told to stop corrects nothing any more; expiry alone does not say so."""
+    playout = make_playout()
+    playout.accept(make_action(), 0.0)
+    assert run(playout, 0.0, 3.0).expired
+    playout.stop(3.0)
+    told = playout.tick(3.0)
+    assert told.stopped
+    assert not told.expired
+
+
 def test_a_blocked_arm_is_not_told_to_be_ever_further_away() -> None:
     """Twenty actions against a wall leave the setpoint at the allowed lag; one back brings it nearer."""
     playout = make_playout()

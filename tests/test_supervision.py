@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from magma_ros import arms
 from magma_ros.contract import ActionContract, CameraSpec
+from magma_ros.servoing import TwistTracker
 from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Command, MotionState, Supervisor, SupervisorOptions
 from magma_ros.types import Action, Pose, SafeAction, StampedPose
@@ -172,6 +173,22 @@ def test_silence_of_the_policy_holds() -> None:
     world.assert_rests(StopReason.POLICY_SILENT, within_s=ARM.watch.policy_timeout_s + 0.12)
     world.policy_is_alive = True
     assert speed(world.run(0.2)) == 0.0
+
+
+def test_an_arm_that_is_elsewhere_after_a_hold_is_not_brought_back() -> None:
+    """A driver that starts again, another pose: with no policy nothing draws the arm to where it was told to be."""
+    world, tracker = World(), TwistTracker(ARM.limits)
+    world.drive()
+    assert world.run(0.6).setpoint.expired  # nobody said stop: the last motion was the last
+    for index, command in enumerate(world.commands):
+        tracker.twist(command.setpoint, command.setpoint.pose, now_s=index * TICK_S)
+    world.policy_is_alive = False
+    world.run(0.3)
+    elsewhere = Pose(world.measured.pose.position_m + [0.003, 0.0, 0.0], world.measured.pose.quat_xyzw)
+    for index in range(50):
+        linear, angular = tracker.twist(world.tick().setpoint, elsewhere, now_s=2.0 + index * TICK_S)
+        assert not linear.any()
+        assert not angular.any()
 
 
 def test_a_policy_that_says_stop_is_obeyed() -> None:

@@ -36,9 +36,11 @@ def drive(peer, graph):
     children = []
 
     def start(fault):
+        peer.spin(0.1)  # what the last driver said is still on its way, and is no pose of this one
         del peer.poses[:]
         children.append(peer.start("driver_node", "-m", "magma_ros.sim.driver_node", arm=graph, fault=fault))
         peer.wait(lambda: len(peer.poses) > 5, timeout_s=30, what="the driver's poses")
+        assert 0.3 == pytest.approx(peer.poses[0].pose.position.x), "each driver starts at home"
         assert peer.call(Trigger, interface.RESET_HALT.name).success
         peer.wait(lambda: peer.statuses and peer.statuses[-1].state == MotionStatus.HOLDING, what="a motion node")
 
