@@ -47,10 +47,16 @@ class Recorder:
         self.steps: list[Step] = []
 
     def generate_actions(
-        self, inputs: Sequence[ModelInput], *, draft: Tokens | None = None, sampling: Sampling | None = None
+        self,
+        inputs: Sequence[ModelInput],
+        *,
+        action_horizon: int = 1,
+        draft: Tokens | None = None,
+        sampling: Sampling | None = None,
     ) -> ActionPrediction:
         """The model's own answer."""
-        prediction = self.model.generate_actions(inputs, draft=draft, sampling=sampling)
+        asked = {"action_horizon": action_horizon, "draft": draft, "sampling": sampling}
+        prediction = self.model.generate_actions(inputs, **asked)
         self.steps.append(Step(inputs[0], prediction.tokens))
         return prediction
 

@@ -56,6 +56,9 @@ class ChosenEpisodes:
 class EpisodeSource:
     """Every step of the chosen episodes of one folder as a sample; several threads may ask at once.
 
+    What is learnt at a step is its action and those after it, as many as the pipeline's answers have; behind an
+    episode's end the arm rests, the gripper as it was told last.
+
     Attributes:
         name: Of the source.
         weight: See `mixture.Source`.
@@ -101,13 +104,12 @@ class EpisodeSource:
         for number in numbers:
             episode = self._dataset.read(number)
             total_bytes += self._keep(number, episode).num_bytes
-            for step in np.flatnonzero(episode.interventions) if only_interventions else range(len(episode)):
-                ids = pipeline.encode_target(episode.action(int(step), frame=pipeline.contract.frame))
-                answers.append(np.append(ids, end_of_turn_id))
-                places.append((number, int(step)))
+            steps = np.flatnonzero(episode.interventions) if only_interventions else np.arange(len(episode))
+            answers.append(_answers(pipeline, episode, end_of_turn_id)[steps])
+            places += [(number, step) for step in steps.tolist()]
         if not places:
             raise EpisodeError(f"{self.name}: expected steps with an intervention, found none")
-        self._answers, self._places = np.stack(answers), np.array(places)
+        self._answers, self._places = np.concatenate(answers), np.array(places)
         self.weight = float(len(places)) if weight is None else weight
         self._episodes_at_once = max(1, int(len(numbers) * min(1.0, memory_bytes / total_bytes)))
 
@@ -180,6 +182,16 @@ def _in_own_pages(pictures: ImageArray) -> ImageArray:
     own = np.frombuffer(mmap(-1, pictures.nbytes), dtype=np.uint8).reshape(pictures.shape)
     own[:] = pictures
     return own
+
+
+def _answers(pipeline: Pipeline, episode: Episode, end_of_turn_id: int) -> NDArray[np.int64]:
+    """Ids of the answer at each step, shape (steps, 7 * action_horizon + 1)."""
+    frame, horizon = pipeline.contract.frame, pipeline.action_horizon
+    actions = [episode.action(step, frame=frame) for step in range(len(episode))]
+    rest = Action(np.zeros(3), np.zeros(3), actions[-1].gripper_opening, frame)
+    ids = np.stack([pipeline.encode_target(action) for action in (*actions, *[rest] * (horizon - 1))])
+    columns = [ids[later : later + len(episode)] for later in range(horizon)]
+    return np.hstack([*columns, np.full((len(episode), 1), end_of_turn_id)])
 
 
 def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> NormStats:

@@ -52,7 +52,7 @@ def compose(folder: Path) -> str:
         f"# Magma policy for {contract['embodiment']}",
         _identity(folder, manifest, training),
         "## What its actions mean",
-        _table(("field", "value"), [*_contract_rows(contract), _entropy_row(manifest)]),
+        _table(("field", "value"), [*_contract_rows(contract), _horizon_row(manifest), _entropy_row(manifest)]),
         "A robot to which any of this does not apply must not be driven with it; `magma_ros` refuses if it can tell.",
         "## Data",
         _data(training, statistics),
@@ -86,6 +86,10 @@ def _contract_rows(contract: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for camera in contract["cameras"]:
         turned = ", turned by 180°" if camera["rotate_180"] else ""
         yield f"camera {camera['name']}", f"{camera['width_px']} x {camera['height_px']} px{turned}"
+
+
+def _horizon_row(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    return "actions of an answer", str(manifest.get("action_horizon", 1))
 
 
 def _entropy_row(manifest: Mapping[str, Any]) -> tuple[str, str]:

@@ -26,7 +26,7 @@ class StepFigures(NamedTuple):
     Attributes:
         loss: Mean cost of a trained token [nats], with gradient.
         num_tokens: Trained tokens.
-        num_actions: Samples that are an action; the others are conversations.
+        num_actions: Samples that are actions; the others are conversations.
         motion_error_bins: Mean distance of the likeliest bin from the true one over the six motion axes [bins]; NaN
             without an action.
         gripper_accuracy: Share of actions whose likeliest gripper id is the true one; NaN without an action.
@@ -82,7 +82,7 @@ class Objective(nn.Module):
             return StepFigures(
                 loss,
                 num_tokens=len(labels),
-                num_actions=int((columns == 0).sum()),
+                num_actions=int((columns == NUM_ACTION_TOKENS).sum()),
                 motion_error_bins=float(misses[(columns >= 0) & (columns < _GRIPPER)].mean()),
                 gripper_accuracy=float((misses[columns == _GRIPPER] == 0).float().mean()),
                 num_text_tokens=int(is_text.sum()),

@@ -1,8 +1,9 @@
 """How far a policy's actions are from the recorded ones on recorded frames, beside two that look at nothing.
 
 Each frame is answered alone, so an error does not carry over to the next frame; a low one is needed for success on the
-robot, and not enough. Intervals are 95 % percentile bootstraps over episodes (Efron & Tibshirani 1993, chapter 13),
-since frames of one episode resemble each other; with a handful of episodes they are too narrow.
+robot, and not enough. Of an answer of several actions the first is judged. Intervals are 95 % percentile bootstraps
+over episodes (Efron & Tibshirani 1993, chapter 13), since frames of one episode resemble each other; with a handful of
+episodes they are too narrow.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class OpenLoopReport:
         num_episodes, num_steps: What was judged.
         mean_of: Whose mean action the first baseline repeats: `training` as the checkpoint's statistics tell it, or
             `judged` where they do not, which favours the baseline.
-        entropy_slow_nats, entropy_hold_nats: Quantiles of the frames' mean entropies over an action's tokens, as
+        entropy_slow_nats, entropy_hold_nats: Quantiles of the frames' mean entropies over an answer's tokens, as
             `entropy_bounds` names them; 0 when not known [nat].
         policy: The policy's errors.
         mean: Errors of repeating that mean.
@@ -140,7 +141,7 @@ def open_loop_errors(
         recorded.append(episode.actions)
         chunks = _answers(policy, episode, batch_size)
         answered.append(np.stack([chunk.actions[0] for chunk in chunks]))
-        entropies_nats += [float(chunk.entropy_nats[0].mean()) for chunk in chunks]
+        entropies_nats += [float(chunk.entropy_nats.mean()) for chunk in chunks]
         previous.append(_previous_actions(episode))
     mean, mean_of = _mean_action(policy.pipeline, np.concatenate(recorded))
     means = [np.tile(mean, (len(actions), 1)) for actions in recorded]

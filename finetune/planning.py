@@ -91,7 +91,9 @@ def _workload(
         for camera in cameras
     ]
     talks = any(item.conversations is not None for item in recipe.data)
-    text_tokens, repeated = (TALK_TOKENS, TALK_PICTURES) if talks else (TEXT_TOKENS + NUM_ACTION_TOKENS, 1)
+    text_tokens, repeated = (
+        (TALK_TOKENS, TALK_PICTURES) if talks else (TEXT_TOKENS + NUM_ACTION_TOKENS * (recipe.action_horizon or 1), 1)
+    )
     features = side // architecture.config.tower.stride
     picture_tokens = sum(features * rows * (features * columns + 1) for rows, columns in grids)
     return Workload(

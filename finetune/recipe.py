@@ -13,6 +13,7 @@ from magma_ros.finetune.augmentation import Augmentation
 from magma_ros.finetune.parts import Parts
 from magma_ros.finetune.plain_values import build, override
 from magma_ros.model.tiny import TinySize
+from magma_ros.pipeline import MAX_ACTION_HORIZON
 from magma_ros.yaml_files import read_mapping
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -97,6 +98,8 @@ class Recipe:
         embodiment: What the actions mean, if `start_from` does not say or, of a new magma-tiny, no episodes do; see
             `embodiments.load`.
         norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from` or `embodiment`.
+        action_horizon: Actions of each answer, one control period apart; None keeps that of `start_from`, and is 1 for
+            a new magma-tiny.
         held_out_share: Of each source's episodes, kept from training to judge it by.
         judged_by: Further folders of episodes that judge it and never train.
         batch_size: Samples per step, over all devices and accumulated parts.
@@ -133,6 +136,7 @@ class Recipe:
     tiny: TinySize | None = None
     embodiment: str | None = None
     norm_stats: Literal["fit", "keep"] = "fit"
+    action_horizon: int | None = None
     held_out_share: float = 0.05
     judged_by: tuple[Path, ...] = ()
     batch_size: int = 64
@@ -187,6 +191,13 @@ class Recipe:
             "seed",
         ):
             _require(name, getattr(self, name) >= 0, "0 or more", getattr(self, name))
+        horizon = self.action_horizon
+        _require(
+            "action_horizon",
+            horizon is None or 1 <= horizon <= MAX_ACTION_HORIZON,
+            f"1 to {MAX_ACTION_HORIZON}",
+            horizon,
+        )
         for name in ("learning_rate", "max_gradient_norm", "picture_memory_gib"):
             _require(name, 0 < getattr(self, name) < math.inf, "a positive number", getattr(self, name))
         if self.parts.method != "full" and self.tiny is not None:

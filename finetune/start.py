@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +120,16 @@ def make_pipeline(recipe: Recipe, start: Start, material: Material) -> Pipeline:
         kept = checkpoint.load_pipeline(start.folder, embodiment=recipe.embodiment)
         for item in material.episodes:
             kept.contract.require_same_motion(item.contract, who=str(item.item.path))
-        return kept
-    lowercase = manifest.is_file() and Pipeline.load(start.folder).config.lowercase_instruction
+        return Pipeline(replace(kept.config, action_horizon=recipe.action_horizon or kept.action_horizon))
+    known = Pipeline.load(start.folder).config if manifest.is_file() else None
     return Pipeline(
         PipelineConfig(
             contract=material.contract,
             norm_stats=fit_norm_stats(material.training, material.contract),
             base_vocab_size=start.config.base_vocab_size,
             use_image_start_end=checkpoint.uses_image_start_end(start.folder, start.config),
-            lowercase_instruction=lowercase,
+            lowercase_instruction=known is not None and known.lowercase_instruction,
+            action_horizon=recipe.action_horizon or (1 if known is None else known.action_horizon),
         )
     )
 

@@ -24,6 +24,7 @@ MANIFEST_NAME = "magma_ros.json"
 STATISTICS_NAME = "dataset_statistics.json"
 FORMAT = 1
 """Version of the manifest; a reader refuses any other."""
+MAX_ACTION_HORIZON = 64
 
 _CONTRACT_SLACK = 1e-6
 _T = TypeVar("_T")
@@ -39,6 +40,7 @@ class PipelineConfig:
         base_vocab_size: Text vocabulary without added tokens; the last 256 ids are the action bins.
         use_image_start_end: Wrap each image placeholder in start and end tokens.
         lowercase_instruction: Write the instruction in lower case.
+        action_horizon: Actions of an answer, one control period apart; Magma's is 1.
     """
 
     contract: ActionContract
@@ -46,6 +48,11 @@ class PipelineConfig:
     base_vocab_size: int
     use_image_start_end: bool
     lowercase_instruction: bool = False
+    action_horizon: int = 1
+
+    def __post_init__(self) -> None:
+        if not (type(self.action_horizon) is int and 1 <= self.action_horizon <= MAX_ACTION_HORIZON):
+            raise ContractError(f"action_horizon: expected 1 to {MAX_ACTION_HORIZON}, got {self.action_horizon!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back to the bit."""
@@ -57,7 +64,7 @@ class PipelineConfig:
         """The configuration in `data`.
 
         Raises:
-            ContractError: a field is missing or unknown, or the contract cannot be used.
+            ContractError: a field is missing, unknown or out of its range, or the contract cannot be used.
             NormalizationError: the statistics cannot be used.
         """
         known = {field.name for field in fields(cls)}
@@ -89,8 +96,15 @@ class Pipeline:
         pictures = tuple(self._pictures(observation).values())
         return ModelInput(images=pictures, prompt=self._prompt(observation.instruction))
 
+    @property
+    def action_horizon(self) -> int:
+        """Actions of an answer."""
+        return self.config.action_horizon
+
     def encode_target(self, action: Action) -> NDArray[np.int64]:
         """Token ids of `action`, shape (7,); beyond the statistics' quantiles they saturate.
+
+        The ids of an answer are those of its `action_horizon` actions, one after the other.
 
         Raises:
             ContractError: another frame, or longer than the contract's bounds.
@@ -118,9 +132,12 @@ class Pipeline:
 
     @cached_property
     def _fingerprint(self) -> str:
+        config = self.config.to_dict()
+        if self.action_horizon == 1:
+            del config["action_horizon"]  # fingerprints from before there was a choice
         described = {
             "format": FORMAT,
-            "config": self.config.to_dict(),
+            "config": config,
             "prompt": self._prompt("Move"),
             "num_bins": self.tokenizer.num_bins,
         }
@@ -156,6 +173,7 @@ class Pipeline:
             "format": FORMAT,
             "contract": self.contract.to_dict(),
             "lowercase_instruction": self.config.lowercase_instruction,
+            "action_horizon": self.action_horizon,
             "fingerprint": self.fingerprint(),
         }
         manifest.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -178,6 +196,7 @@ class Pipeline:
             base_vocab_size=_typed(model, "tokenizer_vocab_size", int),
             use_image_start_end=_typed(model, "mm_use_image_start_end", bool),
             lowercase_instruction=_typed(manifest, "lowercase_instruction", bool),
+            action_horizon=_typed({"action_horizon": 1} | manifest, "action_horizon", int),
         )
         stored = _typed(manifest, "fingerprint", str)
         pipeline = cls(config)

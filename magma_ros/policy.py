@@ -50,10 +50,11 @@ class ActionModel(Protocol):
         self,
         inputs: Sequence[ModelInput],
         *,
+        action_horizon: int = 1,
         draft: NDArray[np.int64] | None = None,
         sampling: Sampling | None = None,
     ) -> ActionPrediction:
-        """One action for each input, the likeliest or a drawn one; `draft`, shape (len(inputs), 7), only saves time."""
+        """So many actions for each input, the likeliest or drawn ones; `draft`, the tokens' shape, only saves time."""
         ...
 
     def action_scores(self, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
@@ -109,14 +110,14 @@ class ModelPolicy:
         return self._model
 
     def infer(self, observation: Observation) -> ActionChunk:
-        """One action (action_horizon 1, as Magma predicts) for `observation`.
+        """The actions for `observation`: as many as the pipeline says, one as Magma predicts.
 
         Raises:
             InvalidInputError: the instruction or a picture cannot be used.
             ActionDecodeError: the model's answer is not an action.
         """
         model_input = self.pipeline.encode(observation)
-        prediction = self._model.generate_actions([model_input], draft=self._last_tokens, sampling=self._sampling)
+        prediction = self._generate([model_input], draft=self._last_tokens)
         self._last_tokens = prediction.tokens
         return self._decode(prediction, 0, stamp_s=observation.stamp_s)
 
@@ -127,8 +128,8 @@ class ModelPolicy:
             InvalidInputError, ActionDecodeError: as `infer`; one bad observation refuses the batch.
         """
         inputs = [self.pipeline.encode(one) for one in observations]
-        prediction = self._model.generate_actions(inputs, sampling=self._sampling)
-        return [self._decode(prediction, row, stamp_s=one.stamp_s) for row, one in enumerate(observations)]
+        prediction = self._generate(inputs)
+        return [self._decode(prediction, index, stamp_s=one.stamp_s) for index, one in enumerate(observations)]
 
     @property
     def talks(self) -> bool:
@@ -156,11 +157,19 @@ class ModelPolicy:
         yield from self._model.generate_text(asked, max_new_tokens=question.max_new_tokens)
 
     def reset(self) -> None:
-        """Forget the last action, which is the draft of the next; Magma itself acts on the current frame alone."""
+        """Forget the last answer, which is the draft of the next; Magma itself acts on the current frame alone."""
         self._last_tokens = None
 
     def close(self) -> None:
         """Nothing to release: the model belongs to whoever built it."""
 
-    def _decode(self, prediction: ActionPrediction, row: int, *, stamp_s: float) -> ActionChunk:
-        return self.pipeline.decode(prediction.tokens[row], stamp_s=stamp_s, entropy_nats=prediction.entropy_nats[row])
+    def _generate(self, inputs: Sequence[ModelInput], *, draft: NDArray[np.int64] | None = None) -> ActionPrediction:
+        horizon = self.pipeline.action_horizon
+        return self._model.generate_actions(inputs, action_horizon=horizon, draft=draft, sampling=self._sampling)
+
+    def _decode(self, prediction: ActionPrediction, index: int, *, stamp_s: float) -> ActionChunk:
+        """The answer to input `index`."""
+        horizon = self.pipeline.action_horizon
+        rows = slice(index * horizon, (index + 1) * horizon)
+        entropy_nats = prediction.entropy_nats[rows]
+        return self.pipeline.decode(prediction.tokens[rows], stamp_s=stamp_s, entropy_nats=entropy_nats)

@@ -209,7 +209,7 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True)
 class ActionPrediction:
-    """The model's answer to n inputs, one action each.
+    """The model's answer to one or several inputs: n actions, those of the first input first.
 
     Attributes:
         tokens: Ids, shape (n, 7).

@@ -61,6 +61,7 @@ OTHER_CONFIG_VALUES = {
     "base_vocab_size": 8192,
     "use_image_start_end": False,
     "lowercase_instruction": True,
+    "action_horizon": 4,
 }
 small = st.floats(-0.029, 0.029)
 turns = st.floats(-0.1, 0.1)
@@ -236,6 +237,26 @@ def test_config_with_unknown_fields_is_refused() -> None:
         PipelineConfig.from_dict({**make_config().to_dict(), "image_mean": 0.5})
 
 
+def test_a_longer_answer_is_another_pipeline(tmp_path: Path) -> None:
+    """Its horizon is saved, and in the fingerprint; a manifest from before there was a choice says one action."""
+    longer, usual = make_pipeline(action_horizon=4), make_pipeline()
+    write_pipeline(tmp_path, longer)
+    assert 4 == Pipeline.load(tmp_path).action_horizon
+    assert longer.fingerprint() != usual.fingerprint()
+    write_pipeline(tmp_path, usual)
+    manifest = json.loads((tmp_path / MANIFEST_NAME).read_text())
+    del manifest["action_horizon"]
+    (tmp_path / MANIFEST_NAME).write_text(json.dumps(manifest))
+    assert usual.config == Pipeline.load(tmp_path).config
+
+
+@pytest.mark.parametrize("action_horizon", [0, -1, 65, 2.0, True])
+def test_a_horizon_that_is_none_is_refused(action_horizon: object) -> None:
+    """From 1 to 64, and whole."""
+    with pytest.raises(ContractError, match="action_horizon: expected 1 to 64"):
+        make_pipeline(action_horizon=action_horizon)
+
+
 def test_folder_round_trip_keeps_the_pipeline_and_other_manifest_keys(tmp_path: Path) -> None:
     """What is saved is loaded again; what others wrote into the manifest stays."""
     (tmp_path / MANIFEST_NAME).write_text('{"files": {"a": "b"}}')
@@ -254,6 +275,8 @@ def test_folder_round_trip_keeps_the_pipeline_and_other_manifest_keys(tmp_path: 
         ("config.json", {"mm_use_image_start_end": "false"}),
         ("config.json", {"mm_use_image_start_end": None}),
         (MANIFEST_NAME, {"lowercase_instruction": True}),
+        (MANIFEST_NAME, {"action_horizon": 4}),
+        (MANIFEST_NAME, {"action_horizon": "1"}),
         (MANIFEST_NAME, {"fingerprint": "0" * 64}),
         (MANIFEST_NAME, {"fingerprint": None}),
         (MANIFEST_NAME, {"format": 2}),

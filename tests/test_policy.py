@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ class CountingModel:
         self.model = model
         self.drafts = []
 
-    def generate_actions(self, inputs, *, draft=None, sampling=None):
+    def generate_actions(self, inputs, *, draft=None, **options):
         self.drafts.append(draft)
-        return self.model.generate_actions(inputs, draft=draft, sampling=sampling)
+        return self.model.generate_actions(inputs, draft=draft, **options)
 
 
 @pytest.fixture
@@ -63,6 +64,17 @@ def test_a_batch_is_answered_like_each_alone(model, pipeline) -> None:
         np.testing.assert_allclose(alone.entropy_nats, chunk.entropy_nats, atol=1e-4)
         assert (alone.stamp_s, alone.frame) == (chunk.stamp_s, chunk.frame)
         assert (1, 7) == chunk.entropy_nats.shape
+
+
+def test_an_answer_has_as_many_actions_as_the_pipeline_says(model, pipeline) -> None:
+    """Of three actions the first is that of an answer of one; in a batch each observation gets its own three."""
+    policy = ModelPolicy(Pipeline(replace(pipeline.config, action_horizon=3)), model)
+    observations = [observation(0), observation(1)]
+    for one, chunk in zip(observations, policy.infer_batch(observations), strict=True):
+        alone = policy.infer(one)
+        assert (3, 7) == alone.actions.shape == alone.entropy_nats.shape
+        np.testing.assert_array_equal(alone.tokens, chunk.tokens)
+        np.testing.assert_array_equal(ModelPolicy(pipeline, model).infer(one).tokens, chunk.tokens[:1])
 
 
 def test_a_policy_samples_when_told_to(model, pipeline) -> None:

@@ -184,7 +184,7 @@ def test_an_arm_that_is_elsewhere_after_a_hold_is_not_brought_back() -> None:
         tracker.twist(command.setpoint, command.setpoint.pose, now_s=index * TICK_S)
     world.policy_is_alive = False
     world.run(0.3)
-    elsewhere = Pose(world.measured.pose.position_m + [0.003, 0.0, 0.0], world.measured.pose.quat_xyzw)
+    elsewhere = Pose(world.measured.pose.position_m + 0.003, world.measured.pose.quat_xyzw)
     for index in range(50):
         linear, angular = tracker.twist(world.tick().setpoint, elsewhere, now_s=2.0 + index * TICK_S)
         assert not linear.any()

@@ -39,15 +39,17 @@ class MagmaModel:
         self,
         inputs: Sequence[ModelInput],
         *,
+        action_horizon: int = 1,
         draft: NDArray[np.int64] | None = None,
         sampling: Sampling | None = None,
     ) -> ActionPrediction:
-        """One action for each input.
+        """The next actions for each input.
 
         Args:
             inputs: Each asks for a robot action.
-            draft: Likely tokens, such as the previous action's, shape (len(inputs), 7); saves time and never changes
-                a token.
+            action_horizon: Actions for each input; a network that was not trained for so many makes up the rest.
+            draft: Likely tokens, such as those of the previous answer, shape (len(inputs) * action_horizon, 7); saves
+                time and never changes a token.
             sampling: Draw the tokens; by default each is the best one.
 
         Raises:
@@ -55,7 +57,8 @@ class MagmaModel:
                 something else, or a draft that is not made of action ids.
             PolicyError: the network's scores are not finite.
         """
-        return self.decoder.actions(self._action_batch(inputs), draft=draft, sampling=sampling)
+        batch = self._action_batch(inputs)
+        return self.decoder.actions(batch, action_horizon=action_horizon, draft=draft, sampling=sampling)
 
     def action_scores(self, inputs: Sequence[ModelInput]) -> NDArray[np.float32]:
         """Scores of each action id as the first token, lowest id first, shape (len(inputs), 256).

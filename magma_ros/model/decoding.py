@@ -1,15 +1,16 @@
-"""From a batch to its answer: seven action ids by draft and verification, or text, over a static cache.
+"""From a batch to its answer: the ids of actions by draft and verification, or text, over a static cache.
 
-**Why a draft changes nothing.** Every run over action tokens is the same computation: six token ids, always in the same
-six slots after the prompt, always the same shapes. What row i computes depends on the ids of rows 0 … i alone, so a
-token that was guessed rightly gets, to the bit, the scores that it would have got one token at a time. A wrong guess
-costs nothing but the rows behind it, and those rows' own choices are the next guess (Jacobi decoding, Santilli et al.
-2023; verification as in Leviathan et al. 2023).
+**Why a draft changes nothing.** Every run over action tokens is the same computation: all ids of the answer but the
+last, always in the same slots after the prompt, always the same shapes. What row i computes depends on the ids of rows
+0 … i alone, so a token that was guessed rightly gets, to the bit, the scores that it would have got one token at a
+time. A wrong guess costs nothing but the rows behind it, and those rows' own choices are the next guess (Jacobi
+decoding, Santilli et al. 2023; verification as in Leviathan et al. 2023).
 
 **Slots.** The fixed head of the prompt (everything in front of the first picture) lies in the first slots and is
 computed once; then the rest of each prompt, padded on the left; then the answer.
 
-Shape suffixes: B batch, L tokens of the longest prompt, H tokens of the head, S slots, D text width.
+Shape suffixes: B batch, N tokens of the answer, L tokens of the longest prompt, H tokens of the head, S slots, D text
+width.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NUM_ACTION_BINS = 256
 """Tokens at the end of the base vocabulary that stand for bins."""
 
 NextGuess = Callable[[Tensor, Tensor], Tensor]
-"""(the pass's own choices (B, 7), the draft (B, 7)) → what to verify next, (B, 7); never changes a result."""
+"""(the pass's own choices (B, N), the draft (B, N)) → what to verify next, (B, N); never changes a result."""
 
 
 def guess_from_pass(choices: Tensor, _draft: Tensor) -> Tensor:
@@ -77,15 +78,18 @@ class Decoder:
         self,
         batch: ModelBatch,
         *,
+        action_horizon: int = 1,
         draft: NDArray[np.int64] | None = None,
         sampling: Sampling | None = None,
         next_guess: NextGuess = guess_from_pass,
     ) -> ActionPrediction:
-        """One action for each row of `batch`: each token is the best action id after those before it.
+        """The actions for each row of `batch`: each token is the best action id after those before it.
 
         Args:
             batch: Prompts that end where the answer begins.
-            draft: What the tokens may be, such as the previous action's, shape (B, 7); saves passes when it is right.
+            action_horizon: Actions for each row.
+            draft: What the tokens may be, such as those of the previous answer, shape (B * action_horizon, 7); saves
+                passes when it is right.
             sampling: Draw instead of choosing the best.
             next_guess: How a wrong draft goes on.
 
@@ -94,20 +98,21 @@ class Decoder:
             PolicyError: the network's scores are not finite.
         """
         size, device = len(batch.ids), batch.ids.device
-        drafted = self._draft_tokens(draft, size).to(device)
-        noise = 0.0 if sampling is None else sampling.noise((size, NUM_ACTION_TOKENS, NUM_ACTION_BINS))
-        noise_B7A = torch.as_tensor(noise, dtype=torch.float32, device=device)  # noqa: N806 - shape suffixes
+        num_tokens = NUM_ACTION_TOKENS * action_horizon
+        drafted = self._draft_tokens(draft, size, num_tokens).to(device)
+        noise = 0.0 if sampling is None else sampling.noise((size, num_tokens, NUM_ACTION_BINS))
+        noise_BNA = torch.as_tensor(noise, dtype=torch.float32, device=device)  # noqa: N806 - shape suffixes
         rows, hidden = self._prefill(batch, drafted[:, :-1])
-        scores = prompt_scores = self._action_scores(hidden[:, -NUM_ACTION_TOKENS:])
-        guess = self._choose(scores + noise_B7A)
+        scores = prompt_scores = self._action_scores(hidden[:, -num_tokens:])
+        guess = self._choose(scores + noise_BNA)
         num_passes, num_known = 1, 1
         first_choice, guess = guess[:, :1], torch.cat([guess[:, :1], next_guess(guess, drafted)[:, 1:]], dim=1)
-        while num_known < NUM_ACTION_TOKENS:
-            if num_passes == NUM_ACTION_TOKENS:
+        while num_known < num_tokens:
+            if num_passes == num_tokens:
                 raise PolicyError("the network answered one question in two ways: its runs are not deterministic")
             later = self._scores_of_answer(rows, guess[:, :-1])
             scores = torch.cat([prompt_scores[:, :1], later], dim=1)
-            choices = torch.cat([first_choice, self._choose(scores + noise_B7A)[:, 1:]], dim=1)
+            choices = torch.cat([first_choice, self._choose(scores + noise_BNA)[:, 1:]], dim=1)
             agrees = (choices[:, :-1] == guess[:, :-1]).int().cumprod(dim=1)
             num_passes, num_known = num_passes + 1, 1 + int(agrees.sum(dim=1).min())
             known = torch.cat([torch.ones_like(agrees[:, :1]), agrees], dim=1).bool()
@@ -117,7 +122,8 @@ class Decoder:
     @torch.inference_mode()
     def action_scores(self, batch: ModelBatch) -> NDArray[np.float32]:
         """Scores of every action id as the first token of the answer, lowest id first, shape (B, 256)."""
-        _, hidden = self._prefill(batch, self._draft_tokens(None, len(batch.ids)).to(batch.ids.device)[:, :-1])
+        drafted = self._draft_tokens(None, len(batch.ids), NUM_ACTION_TOKENS).to(batch.ids.device)
+        _, hidden = self._prefill(batch, drafted[:, :-1])
         return np.asarray(self._action_scores(hidden)[:, -NUM_ACTION_TOKENS].cpu().numpy(), dtype=np.float32)
 
     @torch.inference_mode()
@@ -159,16 +165,16 @@ class Decoder:
         noisy[actions] = -torch.inf
         return int(noisy.argmax())
 
-    def _draft_tokens(self, draft: NDArray[np.int64] | None, size: int) -> Tensor:
-        """The draft, or the bin of zero for want of one, (B, 7)."""
+    def _draft_tokens(self, draft: NDArray[np.int64] | None, size: int, num_tokens: int) -> Tensor:
+        """The draft, or the bin of zero for want of one, (B, N)."""
         if draft is None:
-            return torch.full((size, NUM_ACTION_TOKENS), self._first_id + NUM_ACTION_BINS // 2)
-        tokens = np.asarray(draft)
-        if tokens.shape != (size, NUM_ACTION_TOKENS) or tokens.dtype.kind not in "iu":
-            raise InvalidInputError(f"draft: expected integers of shape {(size, 7)}, got {tokens.dtype} {tokens.shape}")
+            return torch.full((size, num_tokens), self._first_id + NUM_ACTION_BINS // 2)
+        tokens, shape = np.asarray(draft), (size * num_tokens // NUM_ACTION_TOKENS, NUM_ACTION_TOKENS)
+        if tokens.shape != shape or tokens.dtype.kind not in "iu":
+            raise InvalidInputError(f"draft: expected integers of shape {shape}, got {tokens.dtype} {tokens.shape}")
         if tokens.min() < self._first_id or tokens.max() >= self._first_id + NUM_ACTION_BINS:
             raise InvalidInputError(f"draft: expected action ids from {self._first_id}, got {tokens.tolist()}")
-        return torch.from_numpy(tokens.astype(np.int64))
+        return torch.from_numpy(tokens.astype(np.int64)).reshape(size, num_tokens)
 
     def _choose(self, scores: Tensor) -> Tensor:
         return self._first_id + scores.argmax(dim=-1)
@@ -178,7 +184,11 @@ class Decoder:
         log_p = torch.log_softmax(scores.double(), dim=-1).cpu().numpy()
         p = np.exp(log_p)
         entropy = -(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1)
-        return ActionPrediction(tokens.cpu().numpy(), p @ self._centres, entropy, num_passes)
+        rows = (-1, NUM_ACTION_TOKENS)
+        expected = p @ self._centres
+        return ActionPrediction(
+            tokens.cpu().numpy().reshape(rows), expected.reshape(rows), entropy.reshape(rows), num_passes
+        )
 
     # Runs of the network
 
@@ -231,7 +241,7 @@ class Decoder:
         return self._recordings.run("text", self._text_pass, embedded_BnD, slots, *self._seats(rows, slots))
 
     def _scores_of_answer(self, rows: _Rows, ids: Tensor) -> Tensor:
-        """Scores of tokens 1 … 6 given the six ids before them, (B, 6, 256)."""
+        """Scores of tokens 1 … N - 1 given the ids before them, (B, N - 1, 256)."""
         slots = torch.arange(rows.num_slots, rows.num_slots + ids.shape[1], device=ids.device)
         scores = partial(self._answer_scores, self)
         return self._recordings.run("answer", scores, ids, slots, *self._seats(rows, slots))

@@ -187,7 +187,7 @@ class MagmaNetwork(nn.Module):
         counts = [rows * columns for rows, columns in grids]
         if sum(counts) != len(features_KhwD):
             raise InvalidInputError(f"image_sizes: {grids} need {sum(counts)} crops, got {len(features_KhwD)}")
-        parts = features_KhwD.split(counts)
+        parts = torch.split(features_KhwD, counts)
         return torch.cat([self._stitch(part, rows, cols) for part, (rows, cols) in zip(parts, grids, strict=True)])
 
     def _stitch(self, features_KhwD: Tensor, rows: int, columns: int) -> Tensor:  # noqa: N803 - shape suffixes

@@ -44,7 +44,14 @@ def serve_checkpoint(
     policy = load_policy(checkpoint, options)
     fingerprint = policy.pipeline.fingerprint()
     name = Path(checkpoint).resolve().name
-    server = PolicyServer(policy, name=name, fingerprint=fingerprint, settings=settings, access=access)
+    server = PolicyServer(
+        policy,
+        name=name,
+        fingerprint=fingerprint,
+        action_horizon=policy.pipeline.action_horizon,
+        settings=settings,
+        access=access,
+    )
 
     def announce(address: str) -> None:
         print(f"serving {name} at {address}, fingerprint {fingerprint}", flush=True)

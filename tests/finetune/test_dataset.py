@@ -13,6 +13,7 @@ from magma_ros.errors import ContractError, EpisodeError
 from magma_ros.finetune.augmentation import Augmentation
 from magma_ros.finetune.dataset import ACTION_MASK, ChosenEpisodes, EpisodeSource, fit_norm_stats
 from magma_ros.pipeline import Pipeline, PipelineConfig
+from magma_ros.types import Action
 from tests.invented_episodes import invented_episode
 from tests.model.random_checkpoints import CONTRACT
 
@@ -44,6 +45,19 @@ def test_a_sample_is_the_pipelines_own_encoding(episodes_folder: Path, pipeline:
     recorded = episode.action(3, frame="base_link")
     np.testing.assert_array_equal([*pipeline.encode_target(recorded), END], sample.answer)
     assert sample.is_action
+
+
+def test_an_answer_of_several_actions_has_those_that_follow(episodes_folder: Path, pipeline: Pipeline) -> None:
+    """Step by step; behind the end the arm rests with the gripper as it was told last, and one end of turn closes."""
+    longer = Pipeline(replace(pipeline.config, action_horizon=3))
+    source, episode = source_of(longer, episodes_folder, 2), EpisodeDataset(episodes_folder).read(2)
+    ids = [pipeline.encode_target(episode.action(step, frame="base_link")) for step in range(6)]
+    rest = Action(np.zeros(3), np.zeros(3), episode.actions[-1, 6], "base_link")
+    assert episode.actions[-1, 6] != episode.gripper_opening[-1]
+    ids += [pipeline.encode_target(rest)] * 2
+    for step in range(6):
+        answer = source.sample(step, any_generator()).answer
+        np.testing.assert_array_equal([*np.concatenate(ids[step : step + 3]), END], answer)
 
 
 def test_a_varied_picture_goes_through_the_pipeline(episodes_folder: Path, pipeline: Pipeline) -> None:

@@ -87,7 +87,7 @@ def plain_costs(model: MagmaModel, sample: Sample, *, sigma: float) -> Tensor:
     wanted = functional.one_hot(torch.from_numpy(sample.answer), model.network.config.text.vocab_size).float()
     if sample.is_action and sigma:
         first = model.network.config.base_vocab_size - NUM_BINS
-        for index in range(6):
+        for index in (place for place in range(len(sample.answer) - 1) if place % 7 < 6):
             weights = torch.exp(-0.5 * ((torch.arange(NUM_BINS) - (sample.answer[index] - first)) / sigma) ** 2)
             wanted[index] = 0
             wanted[index, first : first + NUM_BINS] = weights / weights.sum()
@@ -115,6 +115,17 @@ def test_an_action_batch_costs_what_plain_passes_cost(model: MagmaModel) -> None
     assert (16, 2, 0) == (figures.num_tokens, figures.num_actions, figures.num_text_tokens)
     assert costs.mean().item() == pytest.approx(figures.loss.item(), rel=1e-5)
     require_equal(gradients(model, costs.mean()), gradients(model, figures.loss))
+
+
+def test_an_answer_of_several_actions_costs_what_plain_passes_cost(model: MagmaModel) -> None:
+    """Each of its actions has a gripper of its own; it counts as one sample."""
+    first, second = action(model, "put carrot on plate", 1), action(model, "put carrot on plate", 2)
+    both = Sample(first.model_input, np.concatenate([first.answer[:7], second.answer]), is_action=True)
+    figures = batch_loss(model, [both, both], bin_sigma=2.0)
+    assert float(plain_costs(model, both, sigma=2.0).mean()) == pytest.approx(figures.loss.item(), abs=1e-5)
+    assert (2, 30) == (figures.num_actions, figures.num_tokens)
+    columns = collate(model.processor, [both]).columns.tolist()
+    assert [*range(7), *range(8)] == columns
 
 
 def test_a_mixed_batch_is_the_mean_over_all_tokens(model: MagmaModel) -> None:
@@ -228,12 +239,13 @@ def test_one_module_holds_the_whole_pass(model: MagmaModel) -> None:
 
 
 def test_samples_that_train_nothing_or_no_whole_action_are_refused(model: MagmaModel) -> None:
-    """An empty batch, an answer without a trained id, an action of six ids."""
+    """An empty batch, an answer without a trained id, an action of six ids, an end without an action."""
     good, spoken = action(model, "stack", 0), text(model, "What?", "That.")
     untrained = Sample(spoken.model_input, spoken.answer, is_action=False, trained=np.zeros(len(spoken.answer), bool))
     short = Sample(good.model_input, good.answer[1:], is_action=True)
+    empty = Sample(good.model_input, good.answer[-1:], is_action=True)
     with pytest.raises(InvalidInputError, match="at least one model input"):
         collate(model.processor, [])
-    for bad in (untrained, short):
+    for bad in (untrained, short, empty):
         with pytest.raises(InvalidInputError, match="sample: expected trained ids"):
             collate(model.processor, [good, bad])

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from magma_ros.checkpoint import load_policy
 from magma_ros.cli import main
 from magma_ros.entropy_bounds import bounds_above
-from magma_ros.episodes import EpisodeDataset
+from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
 from magma_ros.errors import RecipeError, TrainingError
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.parts import Parts
@@ -22,7 +22,8 @@ from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
 from tests.finetune.short_runs import curve, finetune_until_a_power_cut, losses, short_recipe, write_recipe
-from tests.model.random_checkpoints import write_random_checkpoint
+from tests.invented_episodes import invented_episode
+from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
 
 
 def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
@@ -150,6 +151,40 @@ def test_frozen_parts_come_out_as_they_went_in(
     manifest = read_object(start / "magma_ros.json")
     assert ("start", manifest["fingerprint"]) == (parent["source"], parent["fingerprint"])
     assert manifest["files"]["model.safetensors"] == parent["weights"]["model.safetensors"]
+
+
+def test_a_network_learns_what_comes_next(tmp_path: Path) -> None:
+    """Trained on answers of two actions, it gives both from one picture; who starts from it keeps the two."""
+    with EpisodeWriter(tmp_path / "episodes", contract=CONTRACT, source={"env": "invented"}) as writer:
+        for seed in range(12):
+            writer.append(in_turns(invented_episode(seed)))
+    recipe = short_recipe(
+        tmp_path / "episodes",
+        tmp_path / "run",
+        steps=300,
+        learning_rate=5e-3,
+        schedule=Schedule(warmup_steps=10),
+        save_every=300,
+        ema_decay=0.9,
+        action_horizon=2,
+    )
+    policy = load_policy(finetune(recipe))
+    episode = EpisodeDataset(tmp_path / "episodes").read(0)
+    for step in range(5):
+        chunk = policy.infer(episode.observation(step))
+        np.testing.assert_allclose(chunk.actions[:, 2], episode.actions[step : step + 2, 2], atol=0.005)
+    changes = {"tiny": None, "start_from": str(recipe.output / "checkpoint")}
+    kept = load_policy(finetune(short_recipe(tmp_path / "episodes", tmp_path / "kept", **changes)))
+    one = short_recipe(tmp_path / "episodes", tmp_path / "one", **changes, action_horizon=1, norm_stats="keep")
+    assert (2, 1) == (kept.pipeline.action_horizon, load_policy(finetune(one)).pipeline.action_horizon)
+
+
+def in_turns(episode: Episode) -> Episode:
+    """Light and dark frames of `episode` take turns, with what belongs to them."""
+    light = episode.actions[:, 2] > 0
+    order = np.array([np.flatnonzero(light == (step % 2 == episode.seed % 2))[0] for step in range(len(episode))])
+    images = {name: pictures[order] for name, pictures in episode.images.items()}
+    return replace(episode, images=images, actions=episode.actions[order])
 
 
 @pytest.mark.parametrize("save_as", ["merged", "adapter"])

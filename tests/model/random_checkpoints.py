@@ -50,14 +50,15 @@ def random_network(config: MagmaConfig, *, seed: int) -> MagmaNetwork:
     return network
 
 
-def write_random_checkpoint(folder: Path, *, seed: int = 0, size: TinySize = NANO) -> Path:
+def write_random_checkpoint(folder: Path, *, seed: int = 0, size: TinySize = NANO, action_horizon: int = 1) -> Path:
     """A whole checkpoint folder with random weights; its policy loads and acts."""
     write_tiny_architecture(folder, size, instructions=["put carrot on plate", "stack the green block"])
     config = MagmaConfig.from_dict(read_object(folder / "config.json"))
     rows = np.random.default_rng(seed).uniform(-0.03, 0.03, (200, 7))
     rows[:, 6] = rows[:, 6] > 0
     stats = normalization.fit(rows, mask=[True] * 6 + [False])
-    pipeline = Pipeline(PipelineConfig(CONTRACT, stats, config.base_vocab_size, use_image_start_end=True))
+    known = PipelineConfig(CONTRACT, stats, config.base_vocab_size, use_image_start_end=True)
+    pipeline = Pipeline(replace(known, action_horizon=action_horizon))
     network = random_network(config, seed=seed)
     checkpoint.save_checkpoint(folder, network=network, pipeline=pipeline, training={}, dtype="float32")
     return folder

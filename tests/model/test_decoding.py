@@ -52,10 +52,10 @@ def plain_logits(model: MagmaModel, item: ModelInput, answer: list[int]) -> Tens
         return model.network.language_model.lm_head(model.network(longer)[:, -1])[0]
 
 
-def plain_greedy(model: MagmaModel, item: ModelInput) -> list[int]:
-    """Seven tokens, each the best action id after those before it."""
+def plain_greedy(model: MagmaModel, item: ModelInput, *, num_tokens: int = 7) -> list[int]:
+    """Tokens, each the best action id after those before it."""
     chosen: list[int] = []
-    for _ in range(7):
+    for _ in range(num_tokens):
         chosen.append(FIRST + int(plain_logits(model, item, chosen)[FIRST:BASE].argmax()))
     return chosen
 
@@ -79,6 +79,21 @@ def test_every_fast_path_gives_the_tokens_of_plain_greedy(
     expected = [plain_greedy(model, item) for item in items]
     assert expected == model.generate_actions(items).tokens.tolist()
     assert expected == model.generate_actions(items, draft=drafted).tokens.tolist()
+
+
+def test_several_actions_are_those_of_plain_greedy(model: MagmaModel) -> None:
+    """An answer of three actions goes on after the first, rows of one input beside each other, whatever the draft."""
+    items = [an_input(), an_input((50, 40), INSTRUCTIONS[1], seed=6)]
+    expected = np.array([plain_greedy(model, item, num_tokens=21) for item in items]).reshape(6, 7)
+    found = model.generate_actions(items, action_horizon=3)
+    np.testing.assert_array_equal(expected, found.tokens)
+    assert (6, 7) == found.expected.shape == found.entropy_nats.shape
+    assert 2 == model.generate_actions(items, action_horizon=3, draft=expected).num_passes
+    wrong = np.full((6, 7), FIRST)
+    np.testing.assert_array_equal(expected, model.generate_actions(items, action_horizon=3, draft=wrong).tokens)
+    np.testing.assert_array_equal(expected[::3], model.generate_actions(items).tokens)
+    with pytest.raises(InvalidInputError, match=r"draft: expected integers of shape \(6, 7\)"):
+        model.generate_actions(items, action_horizon=3, draft=wrong[:2])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -23,7 +23,7 @@ from tests.remote.serving import TOKEN, EchoPolicy
 
 def test_a_checkpoint_is_served_until_ctrl_c(tmp_path: Path) -> None:
     """It prints address and fingerprint once clients can connect, answers like the checkpoint, and ends cleanly."""
-    folder = write_random_checkpoint(tmp_path / "mine")
+    folder = write_random_checkpoint(tmp_path / "mine", action_horizon=2)
     (tmp_path / "token").write_text(TOKEN)
     command = [sys.executable, "-m", "magma_ros.cli", "serve", str(folder), "--port", "0"]
     command += ["--token-file", str(tmp_path / "token")]
@@ -36,6 +36,7 @@ def test_a_checkpoint_is_served_until_ctrl_c(tmp_path: Path) -> None:
         output, errors = server.communicate(timeout=60)
         remote.close()
     assert answers[0].tokens.tolist() == answers[1].tokens.tolist()
+    assert (2, 7) == answers[1].actions.shape
     assert (0, "stopped serving mine\n") == (server.returncode, output), errors
     assert "Traceback" not in errors
 
