@@ -55,8 +55,7 @@ class Recorder:
         sampling: Sampling | None = None,
     ) -> ActionPrediction:
         """The model's own answer."""
-        asked = {"action_horizon": action_horizon, "draft": draft, "sampling": sampling}
-        prediction = self.model.generate_actions(inputs, **asked)
+        prediction = self.model.generate_actions(inputs, action_horizon=action_horizon, draft=draft, sampling=sampling)
         self.steps.append(Step(inputs[0], prediction.tokens))
         return prediction
 
