@@ -26,7 +26,8 @@ from magma_ros.model.processing import MagmaProcessor, ModelBatch
 TEXT = -1
 """Stands in the columns for a token that is not of an action."""
 
-_END = NUM_ACTION_TOKENS
+END = NUM_ACTION_TOKENS
+"""Stands in the columns for the end of turn behind actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def collate(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingBat
 
 def _columns(count: int) -> NDArray[np.int64]:
     """Of an answer of whole actions and its end, `count` ids in all."""
-    return np.append(np.arange(count - 1) % NUM_ACTION_TOKENS, _END)
+    return np.append(np.arange(count - 1) % NUM_ACTION_TOKENS, END)
 
 
 def _joined(parts: Sequence[NDArray[np.int64]]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from magma_ros.action_tokens import ActionTokenizer
-from magma_ros.finetune.batches import TEXT, TrainingBatch, collate
+from magma_ros.finetune.batches import END, TEXT, TrainingBatch, collate
 from magma_ros.finetune.mixture import Sample
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.model.decoding import NUM_ACTION_BINS, NUM_ACTION_TOKENS
@@ -82,7 +82,7 @@ class Objective(nn.Module):
             return StepFigures(
                 loss,
                 num_tokens=len(labels),
-                num_actions=int((columns == NUM_ACTION_TOKENS).sum()),
+                num_actions=int((columns == END).sum()),
                 motion_error_bins=float(misses[(columns >= 0) & (columns < _GRIPPER)].mean()),
                 gripper_accuracy=float((misses[columns == _GRIPPER] == 0).float().mean()),
                 num_text_tokens=int(is_text.sum()),

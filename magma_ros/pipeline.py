@@ -25,6 +25,7 @@ STATISTICS_NAME = "dataset_statistics.json"
 FORMAT = 1
 """Version of the manifest; a reader refuses any other."""
 MAX_ACTION_HORIZON = 64
+"""Actions of an answer, at most; as many as the policy node executes of one."""
 
 _CONTRACT_SLACK = 1e-6
 _T = TypeVar("_T")

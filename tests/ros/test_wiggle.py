@@ -9,7 +9,7 @@ from std_srvs.srv import Trigger
 from magma_ros import arms
 from magma_ros.errors import MagmaRosError
 from magma_ros.msg import MotionStatus
-from magma_ros.ros import interface
+from magma_ros.ros import conversions, interface
 from magma_ros.ros.wiggle import wiggle
 from magma_ros.wiggle_motion import WiggleMotion
 
@@ -36,11 +36,16 @@ def drive(peer, graph):
     children = []
 
     def start(fault):
-        peer.spin(0.1)  # what the last driver said is still on its way, and is no pose of this one
-        del peer.poses[:]
+        now_s = conversions.seconds(peer.node.get_clock().now().to_msg())
         children.append(peer.start("driver_node", "-m", "magma_ros.sim.driver_node", arm=graph, fault=fault))
-        peer.wait(lambda: len(peer.poses) > 5, timeout_s=30, what="the driver's poses")
-        assert 0.3 == pytest.approx(peer.poses[0].pose.position.x), "each driver starts at home"
+
+        def own_poses():
+            """What the last driver said may still be on its way, and is no pose of this one."""
+            return [pose for pose in peer.poses if conversions.seconds(pose.header.stamp) > now_s]
+
+        peer.wait(lambda: len(own_poses()) > 5, timeout_s=30, what="the driver's poses")
+        peer.poses[:] = own_poses()
+        assert 0.3 == pytest.approx(peer.poses[0].pose.position.x), "each driver starts at home, and is not drawn away"
         assert peer.call(Trigger, interface.RESET_HALT.name).success
         peer.wait(lambda: peer.statuses and peer.statuses[-1].state == MotionStatus.HOLDING, what="a motion node")
 
