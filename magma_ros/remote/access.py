@@ -101,6 +101,9 @@ def load_certificate(certificate: Path | None, key: Path | None) -> ssl.SSLConte
         raise ServerError("TLS: expected a certificate and its key, got one of them")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A client that reads in one thread and writes in another (websockets' synchronous one, so openpi-client) can wait
+    # in the read that a ticket woke, with its request unsent. Nothing here resumes sessions.
+    context.num_tickets = 0
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 import trustme
 
 from magma_ros.policy import Policy
-from magma_ros.remote.access import Access
+from magma_ros.remote.access import Access, load_certificate
 from magma_ros.remote.client import RemotePolicy
 from magma_ros.remote.server import PolicyServer, ServerSettings
 from magma_ros.types import ActionChunk, Observation
@@ -133,10 +132,12 @@ class Credentials:
 def make_credentials(folder: Path) -> Credentials:
     """A token, and a certificate for 127.0.0.1 of an authority that nobody else knows."""
     authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(folder / "ca.pem")
-    return Credentials(Access(TOKEN, context), folder / "ca.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    certificate = folder / "certificate.pem"
+    certificate.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    return Credentials(Access(TOKEN, load_certificate(certificate, folder / "key.pem")), folder / "ca.pem")
 
 
 def picture(seed: int = 0, *, height_px: int = 64, width_px: int = 96) -> np.ndarray:
