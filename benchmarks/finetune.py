@@ -115,7 +115,7 @@ class Bench:
             return [collate(self.processor, self.mixture.batch(size, step=step))]
 
         stamps_s = [time.perf_counter()]
-        for parts in prepared(batch, range(WARM_UP + steps), threads=1):
+        for parts in prepared(batch, range(WARM_UP + steps), threads=0):
             run.advance(parts)
             stamps_s.append(time.perf_counter())
         devices.release()

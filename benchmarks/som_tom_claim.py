@@ -6,9 +6,13 @@
 * `words`: the same clips, the same number of steps, the same batches; only what the robot does.
 * `none`: no video.
 
-All three begin with one new magma-tiny (weights by the training seed, one vocabulary that expresses everything) and end
-with the same demonstrations, steps and statistics. Their checkpoints run the same trials in the simulator. The
-demonstrations that judge the loss on the way, and those of the video, are of other seeds than those that train.
+All three begin with the checkpoint that the recipe of the stage on video starts from; where it names none, with one new
+magma-tiny (weights by the training seed, one vocabulary that expresses everything). They end with the same
+demonstrations and steps. Their checkpoints run the same trials in the simulator. The demonstrations that judge the loss
+on the way, and those of the video, are of other seeds than those that train.
+
+A robot that stands differently, watched by the shipped magma-tiny:
+`--suite bridge_shifted --stage watch_my_robot --few adapt_my_robot`
 """
 
 from __future__ import annotations
@@ -71,7 +75,7 @@ class Study:
             if (folder / REPORT_NAME).is_file():
                 continue  # a finished dataset would get a new report, and so be other data
             seeds = ["--episodes", str(count), "--seed", str(first_seed)]
-            run("collect", "--output", folder, "--suite", "bridge", *seeds, "--workers", options.workers)
+            run("collect", "--output", folder, "--suite", options.suite, *seeds, "--workers", options.workers)
         windows = ["--step", str(options.window_step), "--set", *options.trace_parameters]
         run("annotate", self._video, "--output", self._annotated, "--workers", options.workers, *windows)
         with replacing(self._words) as partial, partial.open("w", encoding="utf-8") as file:
@@ -80,25 +84,31 @@ class Study:
 
     def train(self, seed: int, arm: str) -> None:
         """The stage on video, if the arm has one, and then the demonstrations."""
-        start = self._begin(seed)
+        stage = read_recipe(self._options.stage, assignments=self._options.stage_set)
+        start = stage.start_from or str(self._begin(seed))
         if arm != "none":
             records = self._annotated / "records.jsonl" if arm == "marks" else self._words
             stage = replace(
-                read_recipe("magma_tiny_som_tom", assignments=self._options.stage_set),
-                data=(DataItem(conversations=records, pictures=self._annotated),),
+                stage,
+                data=tuple(
+                    item
+                    if item.conversations is None
+                    else replace(item, conversations=records, pictures=self._annotated)
+                    for item in stage.data
+                ),
                 tiny=None,
                 embodiment=None,
-                start_from=str(start),
+                start_from=start,
                 output=self._of(seed, arm) / "stage",
                 seed=seed,
             )
-            start = self._finetuned(stage)
+            start = str(self._finetuned(stage))
         few = replace(
-            read_recipe("magma_tiny_few_demos", assignments=self._options.few_set),
+            read_recipe(self._options.few, assignments=self._options.few_set),
             data=(DataItem(episodes=self._demos),),
             held_out_share=0.0,
             judged_by=(self._judges,),
-            start_from=str(start),
+            start_from=start,
             output=self._of(seed, arm) / "few",
             seed=seed,
         )
@@ -107,7 +117,7 @@ class Study:
     def measure(self, seed: int, arm: str) -> None:
         """The trials of an arm."""
         options, folder = self._options, self._of(seed, arm)
-        asked = ["--suite", "bridge", "--policy", folder / "few" / "checkpoint", "--trials", options.trials]
+        asked = ["--suite", options.suite, "--policy", folder / "few" / "checkpoint", "--trials", options.trials]
         run("eval", *asked, "--output", folder / "sweep", "--resume", "--workers", options.workers)
 
     def _finetuned(self, recipe: Recipe) -> Path:
@@ -126,7 +136,7 @@ class Study:
         return self._folder / f"seed_{seed}" / arm
 
     def _begin(self, seed: int) -> Path:
-        """The checkpoint that all arms of a training seed begin with; nothing has trained it."""
+        """A new checkpoint that all arms of a training seed begin with; nothing has trained it."""
         folder = self._folder / f"seed_{seed}" / "begin"
         if (folder / MANIFEST_NAME).is_file() and "golden" in json.loads((folder / MANIFEST_NAME).read_text()):
             return folder
@@ -181,8 +191,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--trace-parameters", nargs="+", default=["foreground_step_px=1.0"], help="KEY=VALUE of `annotate --set`"
     )
-    parser.add_argument("--stage-set", nargs="*", default=[], help="KEY=VALUE of the recipe magma_tiny_som_tom")
-    parser.add_argument("--few-set", nargs="*", default=[], help="KEY=VALUE of the recipe magma_tiny_few_demos")
+    parser.add_argument("--suite", default="bridge", help="whose tasks are demonstrated, shown and tried")
+    parser.add_argument("--stage", default="magma_tiny_som_tom", help="recipe of the stage on video")
+    parser.add_argument("--stage-set", nargs="*", default=[], help="KEY=VALUE of that recipe")
+    parser.add_argument("--few", default="magma_tiny_few_demos", help="recipe of the few demonstrations")
+    parser.add_argument("--few-set", nargs="*", default=[], help="KEY=VALUE of that recipe")
     parser.add_argument("--trials", type=int, default=50, help="of each task, arm and training seed")
     parser.add_argument("--processes", type=int, default=2, help="that train together")
     parser.add_argument("--workers", type=int, default=4, help="of collection, annotation and trials")

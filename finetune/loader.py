@@ -1,4 +1,4 @@
-"""The coming batches, prepared in other threads while the network works on this one."""
+"""The coming batches, prepared in other threads while the network works on this one, or between its steps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ _T = TypeVar("_T")
 
 
 def prepared(make: Callable[[int], _T], steps: Iterable[int], *, threads: int) -> Iterator[_T]:
-    """`make(step)` for each step, in order; a few are made ahead.
+    """`make(step)` for each step, in order; a few are made ahead, or none by the caller's own thread if `threads` is 0.
 
     Which thread makes one, and when, changes nothing as long as `make` depends on its step alone. An error of `make` is
     raised in its step's turn.
     """
+    if threads == 0:
+        yield from map(make, steps)
+        return
     waiting: deque[Future[_T]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="loader") as pool:
         try:

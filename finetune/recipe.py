@@ -124,7 +124,8 @@ class Recipe:
         save_as: Of a LoRA, one checkpoint that needs nothing else, or the changes alone, which need the start.
         trackers: Who else gets the curve.
         parallel: How several devices share the work: each with a whole copy, or each with a part of the weights.
-        loader_threads: Threads that prepare the coming batches.
+        loader_threads: Threads that prepare the coming batches; 0 prepares each when it is needed, None is 0 where the
+            network works on the CPU, whose cores it wants whole, and 1 elsewhere.
         picture_memory_gib: Recorded pictures that a process keeps in memory, over all data items [GiB]. Where it is too
             little, episodes are read again in each pass, which mixes as many at a time as fit.
     """
@@ -162,7 +163,7 @@ class Recipe:
     save_as: Literal["merged", "adapter"] = "merged"
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    loader_threads: int = 1
+    loader_threads: int | None = None
     picture_memory_gib: float = 4.0
 
     @property
@@ -179,7 +180,7 @@ class Recipe:
                 "with embodiment, or norm_stats: fit without"
             )
         _require("data", len(self.data) > 0, "at least one item", self.data)
-        for name in ("steps", "batch_size", "accumulate", "log_every", "save_every", "loader_threads"):
+        for name in ("steps", "batch_size", "accumulate", "log_every", "save_every"):
             _require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))
         for name in (
             "evaluate_every",
@@ -191,6 +192,8 @@ class Recipe:
             "seed",
         ):
             _require(name, getattr(self, name) >= 0, "0 or more", getattr(self, name))
+        threads = self.loader_threads
+        _require("loader_threads", threads is None or threads >= 0, "0 or more", threads)
         horizon = self.action_horizon
         _require(
             "action_horizon",

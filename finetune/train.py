@@ -140,7 +140,10 @@ class _Job:
             bounds = [len(samples) * index // recipe.accumulate for index in range(recipe.accumulate + 1)]
             return [collate(self._processor, samples[low:high]) for low, high in pairwise(bounds)]
 
-        return prepared(parts_of, range(from_step, recipe.steps), threads=recipe.loader_threads)
+        threads = recipe.loader_threads
+        if threads is None:
+            threads = 0 if self._devices.device.type == "cpu" else 1
+        return prepared(parts_of, range(from_step, recipe.steps), threads=threads)
 
     def _held_out(self) -> HeldOut | None:
         if not self._recipe.evaluate_every:

@@ -22,6 +22,15 @@ def test_batches_come_in_order_from_several_threads() -> None:
     assert threading.get_ident() not in makers
 
 
+def test_without_threads_each_batch_is_made_when_it_is_asked_for() -> None:
+    """By the thread that takes it, and none ahead."""
+    made = []
+    batches = prepared(made.append, range(5), threads=0)
+    next(batches)
+    next(batches)
+    assert [0, 1] == made
+
+
 def test_the_next_batch_is_made_while_this_one_is_used() -> None:
     """With the first batch in hand, the second is made without being asked for."""
     second_made = threading.Event()
