@@ -11,8 +11,8 @@ magma-tiny (weights by the training seed, one vocabulary that expresses everythi
 demonstrations and steps. Their checkpoints run the same trials in the simulator. The demonstrations that judge the loss
 on the way, and those of the video, are of other seeds than those that train.
 
-A robot that stands differently, watched by the shipped magma-tiny:
-`--suite bridge_shifted --stage watch_my_robot --few adapt_my_robot`
+A robot that stands differently, watched by the shipped magma-tiny-talking:
+`--suite bridge_shifted --stage watch_my_robot --few adapt_my_robot --window 6 --window-step 2 --stride 3`
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Study:
                 continue  # a finished dataset would get a new report, and so be other data
             seeds = ["--episodes", str(count), "--seed", str(first_seed)]
             run("collect", "--output", folder, "--suite", options.suite, *seeds, "--workers", options.workers)
-        windows = ["--step", str(options.window_step), "--set", *options.trace_parameters]
+        film = ["--window", options.window, "--step", options.window_step, "--stride", options.stride]
+        windows = [*film, "--set", *options.trace_parameters]
         run("annotate", self._video, "--output", self._annotated, "--workers", options.workers, *windows)
         with replacing(self._words) as partial, partial.open("w", encoding="utf-8") as file:
             for line in (self._annotated / "records.jsonl").open(encoding="utf-8"):
@@ -187,7 +188,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--judges", type=int, default=5, help="demonstrations of each task that judge the loss")
     parser.add_argument("--videos", type=int, default=100, help="episodes of each task whose actions nobody looks at")
     parser.add_argument("--video", type=Path, help="a dataset to take as video instead, of other seeds than the others")
+    parser.add_argument("--window", type=int, default=16, help="pictures that a trace goes through")
     parser.add_argument("--window-step", type=int, default=8, help="pictures from one window to the next")
+    parser.add_argument("--stride", type=int, default=1, help="take one picture of the video in so many")
     parser.add_argument(
         "--trace-parameters", nargs="+", default=["foreground_step_px=1.0"], help="KEY=VALUE of `annotate --set`"
     )

@@ -22,6 +22,7 @@ from magma_ros.model.processing import choose_grid
 from magma_ros.model.tiny import SPECIAL_TOKENS, TinySize, build_tokenizer, tiny_config, tiny_preprocessor_config
 from magma_ros.model.weight_files import find_weights
 from magma_ros.model.weights import empty_network
+from magma_ros.pipeline import MANIFEST_NAME, Pipeline
 
 RELEASE = "microsoft/Magma-8B"
 RELEASE_FILE = RECIPES / "magma_8b.json"
@@ -41,6 +42,7 @@ class Architecture(NamedTuple):
 
     config: MagmaConfig
     pictures: ImageConfig
+    action_horizon: int = 1
 
 
 def plan_recipe(
@@ -91,9 +93,8 @@ def _workload(
         for camera in cameras
     ]
     talks = any(item.conversations is not None for item in recipe.data)
-    text_tokens, repeated = (
-        (TALK_TOKENS, TALK_PICTURES) if talks else (TEXT_TOKENS + NUM_ACTION_TOKENS * (recipe.action_horizon or 1), 1)
-    )
+    answer_tokens = NUM_ACTION_TOKENS * (recipe.action_horizon or architecture.action_horizon)
+    text_tokens, repeated = (TALK_TOKENS, TALK_PICTURES) if talks else (TEXT_TOKENS + answer_tokens, 1)
     features = side // architecture.config.tower.stride
     picture_tokens = sum(features * rows * (features * columns + 1) for rows, columns in grids)
     return Workload(
@@ -131,7 +132,9 @@ def _architecture(recipe: Recipe) -> tuple[Architecture, list[str]]:
 def _found(folder: Path) -> Architecture:
     shapes = {key: tensor.shape for key, tensor in find_weights(folder).tensors.items()}
     config = empty_network(MagmaConfig.from_dict(read_object(folder / "config.json")), shapes)[0].config
-    return Architecture(config, ImageConfig.from_dict(read_object(folder / "preprocessor_config.json")))
+    pictures = ImageConfig.from_dict(read_object(folder / "preprocessor_config.json"))
+    horizon = Pipeline.load(folder).action_horizon if (folder / MANIFEST_NAME).is_file() else 1
+    return Architecture(config, pictures, horizon)
 
 
 def _tiny(size: TinySize) -> Architecture:

@@ -18,9 +18,11 @@ from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
 from magma_ros.errors import RecipeError, TrainingError
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.parts import Parts
+from magma_ros.finetune.planning import workload_of
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
+from magma_ros.model.decoding import NUM_ACTION_TOKENS
 from tests.finetune.short_runs import curve, finetune_until_a_power_cut, losses, short_recipe, write_recipe
 from tests.invented_episodes import invented_episode
 from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
@@ -154,7 +156,7 @@ def test_frozen_parts_come_out_as_they_went_in(
 
 
 def test_a_network_learns_what_comes_next(tmp_path: Path) -> None:
-    """Trained on answers of two actions, it gives both from one picture; who starts from it keeps the two."""
+    """Trained on answers of two actions, it gives both from one picture; who starts from it learns and plans two."""
     with EpisodeWriter(tmp_path / "episodes", contract=CONTRACT, source={"env": "invented"}) as writer:
         for seed in range(12):
             writer.append(in_turns(invented_episode(seed)))
@@ -174,9 +176,11 @@ def test_a_network_learns_what_comes_next(tmp_path: Path) -> None:
         chunk = policy.infer(episode.observation(step))
         np.testing.assert_allclose(chunk.actions[:, 2], episode.actions[step : step + 2, 2], atol=0.005)
     changes = {"tiny": None, "start_from": str(recipe.output / "checkpoint")}
-    kept = load_policy(finetune(short_recipe(tmp_path / "episodes", tmp_path / "kept", **changes)))
+    two = short_recipe(tmp_path / "episodes", tmp_path / "two", **changes)
     one = short_recipe(tmp_path / "episodes", tmp_path / "one", **changes, action_horizon=1, norm_stats="keep")
-    assert (2, 1) == (kept.pipeline.action_horizon, load_policy(finetune(one)).pipeline.action_horizon)
+    assert [2, 1] == [load_policy(finetune(recipe)).pipeline.action_horizon for recipe in (two, one)]
+    planned = [workload_of(recipe, num_devices=1, on_gpu=False)[0].num_tokens for recipe in (two, one)]
+    assert NUM_ACTION_TOKENS == planned[0] - planned[1]
 
 
 def in_turns(episode: Episode) -> Episode:
