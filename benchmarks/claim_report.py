@@ -111,37 +111,40 @@ def as_markdown(result: Mapping[str, Any]) -> str:
     rows = []
     for arm, of in result["arms"].items():
         counts = [f"{won}/{count}" for won, count in (of["tasks"][task] for task in tasks)]
-        by_seed = ", ".join(_percent(rate) for rate in of["seeds"].values())
+        by_seed = ", ".join(percent(rate) for rate in of["seeds"].values())
         figures = [
             f"{np.mean([one[name] for one in of['judged'].values()]):.3f}"
             for name in ("held_out_loss", "held_out_motion_error_bins")
         ]
-        shown = [arm, _percent(of["rate"]), _range(of["interval"]), *counts, by_seed, _percent(of["grasped"])]
+        shown = [arm, percent(of["rate"]), percents(of["interval"]), *counts, by_seed, percent(of["grasped"])]
         rows.append([*shown, *figures])
     compared_heads = ["", "difference", "paired trials", "p (McNemar)", "over training seeds", "ratio", "95 % interval"]
     compared_rows = []
     for name, found in result["comparisons"].items():
         ratio = "—" if found["ratio"] is None else f"{found['ratio']:.2f}"
         bounds = "—" if found["ratio_interval"] is None else "{:.2f} … {:.2f}".format(*found["ratio_interval"])
-        trials = f"{_range(found['interval'])}, n = {found['pairs']}"
-        spread = _range(found["seeds_interval"])
+        trials = f"{percents(found['interval'])}, n = {found['pairs']}"
+        spread = percents(found["seeds_interval"])
         compared_rows.append(
-            [name, _percent(found["difference"]), trials, f"{found['p_value']:.3g}", spread, ratio, bounds]
+            [name, percent(found["difference"]), trials, f"{found['p_value']:.3g}", spread, ratio, bounds]
         )
     note = f"Training seeds {result['seeds']}. {PAPER}."
-    return "\n\n".join([note, _table(heads, rows), _table(compared_heads, compared_rows)]) + "\n"
+    return "\n\n".join([note, as_table(heads, rows), as_table(compared_heads, compared_rows)]) + "\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def as_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Of 1."""
     return f"{100 * share:.1f} %"
 
 
-def _range(bounds: Sequence[float] | None) -> str:
+def percents(bounds: Sequence[float] | None) -> str:
+    """From the lower bound to the upper one; a dash where there are none."""
     return "—" if bounds is None else f"{100 * bounds[0]:.1f} … {100 * bounds[1]:.1f}"
 
 

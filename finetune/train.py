@@ -15,6 +15,7 @@ from magma_ros.errors import RecipeError
 from magma_ros.finetune.batches import TrainingBatch, collate
 from magma_ros.finetune.curves import Curves
 from magma_ros.finetune.devices import Devices
+from magma_ros.finetune.freed_memory import keep_freed_memory
 from magma_ros.finetune.held_out import HeldOut
 from magma_ros.finetune.loader import prepared
 from magma_ros.finetune.loop import Run, Tally
@@ -82,6 +83,8 @@ class _Job:
     def train(self) -> None:
         """Take all steps that are left, and write the last one's checkpoint aside."""
         recipe, devices = self._recipe, self._devices
+        if devices.device.type == "cpu":
+            keep_freed_memory()
         run = Run(recipe, self._network(), devices)
         witness = FrozenWitness(run.network)
         self._restore(run)
