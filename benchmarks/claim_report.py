@@ -94,9 +94,8 @@ def ratio_interval(first: Trials, second: Trials, seeds: Sequence[int], *, draws
         drawn = [rows[seed] for seed in generator.choice(seeds, len(seeds))]
         one, other = np.concatenate([row[generator.integers(len(row), size=len(row))] for row in drawn]).sum(axis=0)
         ratios.append(one / other if other else np.inf)
-    if not np.isfinite(np.quantile(ratios, 0.975)):
-        return None
-    return [float(np.quantile(ratios, share)) for share in (0.025, 0.975)]
+    low, high = np.quantile(ratios, (0.025, 0.975), method="nearest")  # some may be infinite
+    return [float(low), float(high)] if np.isfinite(high) else None
 
 
 def rate_of(trials: Trials, seed: int) -> float:
