@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -97,12 +97,50 @@ class StampedPose:
     stamp_s: float
 
 
+class PicturesOnDemand(Mapping[str, ImageArray]):
+    """Pictures by camera that are drawn when the first of them is looked at, and then stay; equal to none but itself.
+
+    For simulators whose policies do not look at every step. `draw` must give what was to be seen when this was made.
+    """
+
+    def __init__(self, cameras: Sequence[str], draw: Callable[[], Mapping[str, ImageArray]]) -> None:
+        self._cameras = tuple(cameras)
+        self._draw: Callable[[], Mapping[str, ImageArray]] | None = draw
+        self._drawn: dict[str, ImageArray] = {}
+
+    def __getitem__(self, camera: str) -> ImageArray:
+        self.draw()
+        return self._drawn[camera]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cameras)
+
+    def __len__(self) -> int:
+        return len(self._cameras)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    def draw(self) -> None:
+        """Draw them now, if nobody has looked yet.
+
+        Raises:
+            InvalidInputError: what was drawn is no picture.
+        """
+        if self._draw is not None:
+            drawn = self._draw()
+            self._drawn = {name: frozen_image(drawn[name], name=f"image {name!r}") for name in self._cameras}
+            self._draw = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one tick sees.
 
     Attributes:
-        images: Camera name → RGB picture, each (height, width, 3) uint8.
+        images: Camera name → RGB picture, each (height, width, 3) uint8; `PicturesOnDemand` are left undrawn.
         instruction: The operator's sentence.
         stamp_s: Capture time of the oldest image, in the caller's clock [s].
         proprio: Measured robot state, or None when nothing measures it.
@@ -114,11 +152,12 @@ class Observation:
     proprio: Proprio | None = None
 
     def __post_init__(self) -> None:
-        images = {name: frozen_image(image, name=f"image {name!r}") for name, image in self.images.items()}
-        object.__setattr__(self, "images", MappingProxyType(images))
+        if not isinstance(self.images, PicturesOnDemand):
+            images = {name: frozen_image(image, name=f"image {name!r}") for name, image in self.images.items()}
+            object.__setattr__(self, "images", MappingProxyType(images))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """It pickles, which a read-only mapping alone does not."""
+        """It pickles, drawn, which a read-only mapping alone does not."""
         return type(self), (dict(self.images), self.instruction, self.stamp_s, self.proprio)
 
 

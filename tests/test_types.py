@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 from magma_ros.errors import InvalidInputError
-from magma_ros.types import Action, ActionChunk, ModelInput
+from magma_ros.types import Action, ActionChunk, ModelInput, PicturesOnDemand
 from tests.examples import NO_TOKENS, make_action, make_observation, make_proprio
 
 
@@ -62,3 +64,33 @@ def test_observed_pictures_cannot_be_exchanged() -> None:
     """The mapping of cameras is read-only too."""
     with pytest.raises(TypeError):
         make_observation().images["image"] = np.zeros((1, 1, 3), np.uint8)
+
+
+def test_pictures_on_demand_are_drawn_once_and_only_when_looked_at() -> None:
+    """Names, count, and an observation made of them draw nothing; the first look draws all; a pickle has them drawn."""
+    drawings: list[str] = []
+
+    def draw() -> dict[str, np.ndarray]:
+        drawings.append("drawn")
+        return {"front": np.full((2, 3, 3), 7, np.uint8), "wrist": np.zeros((2, 3, 3), np.uint8)}
+
+    pictures = PicturesOnDemand(["front", "wrist"], draw)
+    observation = make_observation(images=pictures)
+    assert (["front", "wrist"], 2, []) == (list(observation.images), len(observation.images), drawings)
+    assert 7 == observation.images["front"][0, 0, 0]
+    assert (2, 3, 3) == observation.images["wrist"].shape
+    assert ["drawn"] == drawings
+    with pytest.raises(ValueError, match="read-only"):
+        observation.images["front"][0] = 1
+    with pytest.raises(KeyError):
+        observation.images["side"]
+    sent = pickle.loads(pickle.dumps(make_observation(images=PicturesOnDemand(["front"], draw))))  # noqa: S301 - ours
+    assert 7 == sent.images["front"][0, 0, 0]
+    assert pictures != PicturesOnDemand(["front", "wrist"], draw)
+
+
+def test_what_is_drawn_on_demand_must_be_a_picture() -> None:
+    """Other numbers than uint8 raise at the first look."""
+    observation = make_observation(images=PicturesOnDemand(["image"], lambda: {"image": np.zeros((4, 4, 3))}))
+    with pytest.raises(InvalidInputError, match="image 'image': expected uint8"):
+        observation.images["image"]

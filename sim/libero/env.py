@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from magma_ros.sim.libero.protocol import AGENTVIEW, CONTROL_RATE_HZ, IMAGE_SIZE
 from magma_ros.sim.libero.rendering import SceneRenderer
 from magma_ros.sim.libero.simulation import LiberoState, Simulation
 from magma_ros.sim.libero.world import World
-from magma_ros.types import Action, Observation
+from magma_ros.types import Action, ImageArray, Observation, PicturesOnDemand
 
 _REST = to_osc(Action(np.zeros(3), np.zeros(3), 1.0, FRAME))
 
 
 class LiberoEnv:
     """One task of a LIBERO suite; implements `RecordableEnv`. A seed and the actions fix every step and every picture.
+
+    A picture takes longer than the step that it follows, so it is drawn when it is looked at, and only then.
 
     Args:
         suite: `libero_spatial`, `libero_object`, `libero_goal`, `libero_10` or `libero_90`.
@@ -53,6 +56,7 @@ class LiberoEnv:
         self._renderer: SceneRenderer | None = None
         if render:
             self._renderer = SceneRenderer(world.simulation.model, image_size_px=image_size_px, fast=fast)
+        self._undrawn: weakref.WeakSet[PicturesOnDemand] = weakref.WeakSet()
         self._begun = False
 
     def reset(self, *, seed: int) -> tuple[Observation, dict[str, Any]]:
@@ -62,6 +66,7 @@ class LiberoEnv:
         official states, of which none is among the first ten, and it is None.
         """
         simulation = self._open().simulation
+        self._draw_while_possible()
         index = simulation.reset(seed=seed)
         success = False
         for _ in range(SETTLE_STEPS):
@@ -80,7 +85,9 @@ class LiberoEnv:
 
     def set_state(self, state: LiberoState) -> Observation:
         """Continue from `state`, which may come from another environment of the same task, drawn or not."""
-        self._open().simulation.set_state(state)
+        simulation = self._open().simulation
+        self._draw_while_possible()
+        simulation.set_state(state)
         self._begun = True
         return self._observe()
 
@@ -90,6 +97,7 @@ class LiberoEnv:
 
     def close(self) -> None:
         """Free renderer and physics; further calls raise `EnvError`."""
+        self._draw_while_possible()
         if self._renderer is not None:
             self._renderer.close()
         if self._world is not None:
@@ -111,6 +119,19 @@ class LiberoEnv:
     def _observe(self) -> Observation:
         world = self._running()
         simulation = world.simulation
-        pictures = {} if self._renderer is None else self._renderer.render(simulation.sight, self._cameras)
         stamp_s = (simulation.num_steps - SETTLE_STEPS) / CONTROL_RATE_HZ
-        return Observation(pictures, self.instruction, stamp_s, world.proprio())
+        return Observation(self._pictures(), self.instruction, stamp_s, world.proprio())
+
+    def _pictures(self) -> Mapping[str, ImageArray]:
+        renderer, sight = self._renderer, self._running().simulation.sight
+        if renderer is None:
+            return {}
+        pictures = PicturesOnDemand(self._cameras, lambda: renderer.render(sight, self._cameras))
+        self._undrawn.add(pictures)
+        return pictures
+
+    def _draw_while_possible(self) -> None:
+        """Draw what somebody still holds: the fixtures are about to be placed anew, or the renderer to be closed."""
+        for pictures in tuple(self._undrawn):
+            pictures.draw()
+        self._undrawn.clear()

@@ -107,6 +107,30 @@ def test_twenty_drawn_steps(drawn, trial) -> None:
     assert difference.mean() < np.abs(observations[-6].images[AGENTVIEW].astype(int) - stored).mean()
 
 
+def test_a_picture_is_drawn_when_it_is_looked_at_and_shows_its_own_moment(drawn, trial, monkeypatch) -> None:
+    """Looked at after the arm went on, or another seed placed the fixtures anew, it is what a look at once gives."""
+    drawings: list[object] = []
+    draw = drawn._renderer.render
+    monkeypatch.setattr(drawn._renderer, "render", lambda *seen: drawings.append(seen) or draw(*seen))
+    at_once = [drawn.reset(seed=SEED)[0].images[AGENTVIEW]]
+    at_once += [drawn.step(action)[0].images[AGENTVIEW] for action in golden_actions()[:5]]
+    drawings.clear()
+    late = [drawn.reset(seed=SEED)[0]]
+    late += [drawn.step(action)[0] for action in golden_actions()[:5]]
+    assert [] == drawings
+    np.testing.assert_array_equal(at_once[3], late[3].images[AGENTVIEW])
+    assert 1 == len(drawings)
+    late = late[:1]  # who holds a picture can look at it; the others will never be drawn
+    drawn.reset(seed=SEED + 50)
+    np.testing.assert_array_equal(at_once[0], late[0].images[AGENTVIEW])
+    assert 2 == len(drawings)
+    elsewhere = drawn.reset(seed=SEED + 50)[0].images[AGENTVIEW]
+    assert not np.array_equal(at_once[0], elsewhere)
+    held, _ = drawn.reset(seed=SEED + 50)
+    drawn.set_state(trial[1][0])
+    np.testing.assert_array_equal(elsewhere, held.images[AGENTVIEW])
+
+
 def test_a_trial_without_pictures_is_drawn_afterwards_and_continued(drawn, blind, trial) -> None:
     """States of a blind trial give the pictures of a drawn one in a drawing environment, and go on to the last bit."""
     states = trial[1]
