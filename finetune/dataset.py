@@ -76,7 +76,7 @@ class EpisodeSource:
         only_interventions: bool = False,
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
     ) -> None:
-        """Read the episodes once and work out what their actions are as token ids.
+        """Work out what the episodes' actions are as token ids; pictures are read when their turn comes.
 
         Args:
             pipeline: Of the checkpoint that is trained.
@@ -89,7 +89,7 @@ class EpisodeSource:
                 shuffles as many episodes at a time as fit.
 
         Raises:
-            EpisodeError: an episode cannot be read, or no step is left.
+            EpisodeError: an episode's actions cannot be read, or no step is left.
             ContractError: they were recorded under another contract, or an action is longer than the pipeline allows.
         """
         self.name = str(episodes.folder)
@@ -102,16 +102,16 @@ class EpisodeSource:
         self._held_bytes, self._memory_bytes = 0, memory_bytes
         answers, places, total_bytes = [], [], 0
         for number in numbers:
-            episode = self._dataset.read(number)
-            total_bytes += self._keep(number, episode).num_bytes
-            steps = np.flatnonzero(episode.interventions) if only_interventions else np.arange(len(episode))
-            answers.append(_answers(pipeline, episode, end_of_turn_id)[steps])
+            actions, interventions = self._dataset.read_actions(number)
+            total_bytes += self._dataset.picture_bytes(number)
+            steps = np.flatnonzero(interventions) if only_interventions else np.arange(len(actions))
+            answers.append(_answers(pipeline, actions, end_of_turn_id)[steps])
             places += [(number, step) for step in steps.tolist()]
         if not places:
             raise EpisodeError(f"{self.name}: expected steps with an intervention, found none")
         self._answers, self._places = np.concatenate(answers), np.array(places)
         self.weight = float(len(places)) if weight is None else weight
-        self._episodes_at_once = max(1, int(len(numbers) * min(1.0, memory_bytes / total_bytes)))
+        self._episodes_at_once = max(1, int(len(numbers) * min(1.0, memory_bytes / max(1, total_bytes))))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -184,14 +184,14 @@ def _in_own_pages(pictures: ImageArray) -> ImageArray:
     return own
 
 
-def _answers(pipeline: Pipeline, episode: Episode, end_of_turn_id: int) -> NDArray[np.int64]:
-    """Ids of the answer at each step, shape (steps, 7 * action_horizon + 1)."""
+def _answers(pipeline: Pipeline, rows: FloatArray, end_of_turn_id: int) -> NDArray[np.int64]:
+    """Ids of the answer at each step of an episode whose actions are `rows`, shape (steps, 7 * action_horizon + 1)."""
     frame, horizon = pipeline.contract.frame, pipeline.action_horizon
-    actions = [episode.action(step, frame=frame) for step in range(len(episode))]
+    actions = [Action.from_array(row, frame=frame) for row in rows]
     rest = Action(np.zeros(3), np.zeros(3), actions[-1].gripper_opening, frame)
     ids = np.stack([pipeline.encode_target(action) for action in (*actions, *[rest] * (horizon - 1))])
-    columns = [ids[later : later + len(episode)] for later in range(horizon)]
-    return np.hstack([*columns, np.full((len(episode), 1), end_of_turn_id)])
+    columns = [ids[later : later + len(rows)] for later in range(horizon)]
+    return np.hstack([*columns, np.full((len(rows), 1), end_of_turn_id)])
 
 
 def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -> NormStats:
@@ -207,6 +207,6 @@ def fit_norm_stats(chosen: Sequence[ChosenEpisodes], contract: ActionContract) -
     for episodes in chosen:
         dataset, numbers = episodes.open()
         contract.require_same_motion(dataset.contract, who=str(dataset.folder))
-        for actions in map(dataset.read_actions, numbers):
+        for actions, _ in map(dataset.read_actions, numbers):
             rows += [to_model_numbers(Action.from_array(row, frame=contract.frame), contract) for row in actions]
     return normalization.fit(np.stack(rows), mask=ACTION_MASK)

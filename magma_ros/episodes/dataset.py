@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from magma_ros.contract import ActionContract
 from magma_ros.episodes.catalogue import damage
-from magma_ros.episodes.episode import Episode, require_fits
+from magma_ros.episodes.episode import Episode, require_finite, require_fits
 from magma_ros.episodes.features import STATE_NAMES
 from magma_ros.episodes.layout import CAMERA_PREFIX, INFO, OURS
 from magma_ros.episodes.raw import RawDataset, RawEpisode
@@ -65,14 +69,22 @@ class EpisodeDataset:
         with damage(self.raw.rows[index].data):
             return _to_episode(raw)
 
-    def read_actions(self, index: int) -> FloatArray:
-        """Only the actions of episode `index`, (T, 7), as in `Episode`.
+    def read_actions(self, index: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Actions of episode `index`, (T, 7), and which of them were interventions, (T,), as in `Episode`; no pictures.
 
         Raises:
-            EpisodeError: as `read`.
+            EpisodeError: as `read`, but for what is wrong with its pictures.
         """
-        actions: FloatArray = self.raw.read(index, pictures=False).columns["action"]
-        return actions
+        columns = self.raw.read(index, pictures=False).columns
+        actions: FloatArray = columns["action"]
+        with damage(self.raw.rows[index].data):
+            require_finite({"actions": actions})
+        return actions, columns["intervention"]
+
+    def picture_bytes(self, index: int) -> int:
+        """What the pictures of episode `index` take in memory, by the dataset's description."""
+        sizes = [math.prod(self.raw.features[name].shape) for name in self.raw.camera_keys]
+        return sum(sizes) * self.raw.rows[index].length
 
     def verify(self) -> None:
         """Read every episode and compare it with the description.

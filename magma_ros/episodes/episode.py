@@ -66,10 +66,7 @@ class Episode:
         lengths |= {name: len(pictures) for name, pictures in self.images.items()}
         if not self.images or len(set(lengths.values())) != 1 or len(self) == 0:
             raise EpisodeError(f"expected one camera or more and equally many steps everywhere, got {lengths}")
-        broken = {name: _first_broken_step(getattr(self, name)) for name in _FLOAT_SHAPES}
-        if any(step is not None for step in broken.values()):
-            shown = ", ".join(f"{name} from step {step}" for name, step in broken.items() if step is not None)
-            raise NotFiniteError(f"expected finite numbers in every array, got others in {shown}")
+        require_finite({name: getattr(self, name) for name in _FLOAT_SHAPES})
         if (np.diff(self.stamps_s) <= 0).any():
             raise EpisodeError("stamps_s: expected increasing times")
         if not self.instruction.strip():
@@ -108,6 +105,18 @@ class Episode:
     def action(self, step: int, *, frame: str) -> Action:
         """The action taken at `step`; `frame` is the dataset's `contract.frame`."""
         return Action.from_array(self.actions[step], frame=frame)
+
+
+def require_finite(arrays: Mapping[str, FloatArray]) -> None:
+    """Refuse arrays, by name, of which a row holds something else than finite numbers.
+
+    Raises:
+        NotFiniteError: their names and first such steps.
+    """
+    broken = {name: _first_broken_step(array) for name, array in arrays.items()}
+    if any(step is not None for step in broken.values()):
+        shown = ", ".join(f"{name} from step {step}" for name, step in broken.items() if step is not None)
+        raise NotFiniteError(f"expected finite numbers in every array, got others in {shown}")
 
 
 def _first_broken_step(array: FloatArray) -> int | None:

@@ -79,8 +79,10 @@ class RawDataset:
             raise EpisodeError(f"{self.folder}: no episode {index}, available 0 to {len(self) - 1}")
         row = self.rows[index]
         with damage(row.data):
-            table = tables.read_rows(row.data, first_row=row.first_row, num_rows=row.length)
-            columns = {name: _column(table, name, self.features[name]) for name in self._names_of_columns()}
+            names = self._names_of_columns()
+            kept = None if pictures else names
+            table = tables.read_rows(row.data, first_row=row.first_row, num_rows=row.length, columns=kept)
+            columns = {name: _column(table, name, self.features[name]) for name in names}
             self._require_own(columns, row)
             cameras = self.camera_keys if pictures else ()
             shown = {name: self._pictures(table, row, name) for name in cameras}

@@ -248,3 +248,27 @@ def test_verify_finds_what_the_contract_forbids(tmp_path: Path) -> None:
     dataset.contract = dataclasses.replace(CONTRACT, max_rotation_rad=0.001)
     with pytest.raises(EpisodeError, match="episode 0: expected a rotation of at most"):
         dataset.verify()
+
+
+@pytest.mark.parametrize("pictures", ["png", "video"])
+def test_actions_are_read_without_the_pictures(tmp_path: Path, pictures: Pictures) -> None:
+    """Actions and interventions are those of the whole episode, and so is the size of the pictures."""
+    second = make_episode(5, interventions=np.arange(5) > 2)
+    dataset = write(tmp_path, make_episode(3), second, pictures=pictures)
+    episode = dataset.read(1)
+    actions, interventions = dataset.read_actions(1)
+    np.testing.assert_array_equal(episode.actions, actions)
+    np.testing.assert_array_equal(episode.interventions, interventions)
+    assert sum(array.nbytes for array in episode.images.values()) == dataset.picture_bytes(1)
+
+
+def test_actions_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    """A NaN that came in behind the writer's back is an error of the file, with the step."""
+    dataset = write(tmp_path, make_episode(4))
+    table = pq.read_table(tmp_path / DATA)
+    rows = table["action"].to_pylist()
+    rows[2][5] = float("nan")
+    column, kind = table.column_names.index("action"), table.schema.field("action")
+    pq.write_table(table.set_column(column, kind, pa.array(rows, kind.type)), tmp_path / DATA)
+    with pytest.raises(EpisodeError, match="actions from step 2"):
+        dataset.read_actions(0)

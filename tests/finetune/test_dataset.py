@@ -92,6 +92,18 @@ def test_each_pass_visits_every_step_once(episodes_folder: Path, pipeline: Pipel
     assert (orders[0] != orders[2]).any()
 
 
+def test_no_picture_is_read_before_its_turn(episodes_folder: Path, pipeline: Pipeline, monkeypatch) -> None:
+    """A dataset of any size is ready to train as soon as its actions are read; then each episode is read once."""
+    reads: list[int] = []
+    read = EpisodeDataset.read
+    monkeypatch.setattr(EpisodeDataset, "read", lambda self, number: reads.append(number) or read(self, number))
+    source = source_of(pipeline, episodes_folder)
+    assert [] == reads
+    for index in (2 * 6 + 3, 2 * 6 + 1, 7 * 6):
+        source.sample(index, any_generator())
+    assert [2, 7] == reads
+
+
 def test_little_memory_changes_the_order_and_no_sample(episodes_folder: Path, pipeline: Pipeline) -> None:
     """With room for a third of the pictures an order takes four episodes at a time, and reads each one once a pass."""
     whole = source_of(pipeline, episodes_folder)
