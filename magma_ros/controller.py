@@ -27,6 +27,7 @@ class Controller:
         """
         self._policy = policy
         self._safety = SafetyFilter(limits, policy.contract)
+        self._cameras = frozenset(camera.name for camera in policy.contract.cameras)
         self._horizon = RecedingHorizon(execution_horizon, control_period_s=policy.contract.control_period_s)
         self.last_chunk: ActionChunk | None = None
         self.last_observation: Observation | None = None
@@ -90,7 +91,7 @@ class Controller:
 
     def _ask(self, observation: Observation) -> Stop | None:
         try:
-            chunk = self._policy.infer(observation)
+            chunk = self._policy.infer(observation.seen_by(self._cameras))
             self._horizon.push(chunk)
         except ActionDecodeError as error:
             return Stop(StopReason.UNDECODABLE, str(error))

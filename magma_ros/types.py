@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -98,41 +98,37 @@ class StampedPose:
 
 
 class PicturesOnDemand(Mapping[str, ImageArray]):
-    """Pictures by camera that are drawn when the first of them is looked at, and then stay; equal to none but itself.
+    """Pictures by camera, each drawn when it is looked at, after which it stays; equal to none but itself.
 
-    For simulators whose policies do not look at every step. `draw` must give what was to be seen when this was made.
+    For simulators whose policies do not look at every step or camera. `draw` must give what a camera saw when this was
+    made.
     """
 
-    def __init__(self, cameras: Sequence[str], draw: Callable[[], Mapping[str, ImageArray]]) -> None:
-        self._cameras = tuple(cameras)
-        self._draw: Callable[[], Mapping[str, ImageArray]] | None = draw
-        self._drawn: dict[str, ImageArray] = {}
+    def __init__(self, cameras: Sequence[str], draw: Callable[[str], ImageArray]) -> None:
+        self._draw = draw
+        self._drawn: dict[str, ImageArray | None] = dict.fromkeys(cameras)
 
     def __getitem__(self, camera: str) -> ImageArray:
-        self.draw()
-        return self._drawn[camera]
+        """The picture of `camera`.
+
+        Raises:
+            InvalidInputError: what was drawn is no picture.
+        """
+        picture = self._drawn[camera]
+        if picture is None:
+            picture = self._drawn[camera] = frozen_image(self._draw(camera), name=f"image {camera!r}")
+        return picture
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._cameras)
+        return iter(self._drawn)
 
     def __len__(self) -> int:
-        return len(self._cameras)
+        return len(self._drawn)
 
     def __eq__(self, other: object) -> bool:
         return self is other
 
     __hash__ = object.__hash__
-
-    def draw(self) -> None:
-        """Draw them now, if nobody has looked yet.
-
-        Raises:
-            InvalidInputError: what was drawn is no picture.
-        """
-        if self._draw is not None:
-            drawn = self._draw()
-            self._drawn = {name: frozen_image(drawn[name], name=f"image {name!r}") for name in self._cameras}
-            self._draw = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +151,13 @@ class Observation:
         if not isinstance(self.images, PicturesOnDemand):
             images = {name: frozen_image(image, name=f"image {name!r}") for name, image in self.images.items()}
             object.__setattr__(self, "images", MappingProxyType(images))
+
+    def seen_by(self, cameras: Collection[str]) -> Observation:
+        """The same with the pictures of `cameras` alone, or as it is if it lacks one; nothing is drawn for it."""
+        if not set(cameras) < set(self.images):
+            return self
+        kept = [camera for camera in self.images if camera in cameras]
+        return replace(self, images=PicturesOnDemand(kept, self.images.__getitem__))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """It pickles, drawn, which a read-only mapping alone does not."""

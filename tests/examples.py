@@ -130,8 +130,10 @@ class ScriptedPolicy:
         self.contract = contract
         self.answers = answers
         self.num_inferences = 0
+        self.seen: Observation | None = None
 
     def infer(self, observation: Observation) -> ActionChunk:
+        self.seen = observation
         answer = self.answers[min(self.num_inferences, len(self.answers) - 1)]
         self.num_inferences += 1
         if isinstance(answer, Exception):

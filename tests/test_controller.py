@@ -40,6 +40,18 @@ def test_an_honest_action_comes_through() -> None:
     assert decision.action.translation_m[0] == 0.01
 
 
+def test_the_policy_is_shown_the_cameras_of_its_contract() -> None:
+    """What else there is to see is not passed on; a picture that is missing is the policy's to refuse."""
+    policy = ScriptedPolicy(chunk(0.01))
+    (camera,) = (camera.name for camera in policy.contract.cameras)
+    picture = make_observation().images[camera]
+    controller = drive(policy)
+    tick(controller, images={camera: picture, "wrist": picture})
+    assert [camera] == list(policy.seen.images)
+    tick(controller, 10.2, images={"wrist": picture})
+    assert ["wrist"] == list(policy.seen.images)
+
+
 def test_no_observation_stops() -> None:
     """Before the first picture the arm holds still."""
     policy = ScriptedPolicy(chunk(0.01))

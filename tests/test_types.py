@@ -67,30 +67,43 @@ def test_observed_pictures_cannot_be_exchanged() -> None:
 
 
 def test_pictures_on_demand_are_drawn_once_and_only_when_looked_at() -> None:
-    """Names, count, and an observation made of them draw nothing; the first look draws all; a pickle has them drawn."""
+    """Names, count, and an observation made of them draw nothing; a look draws one; a pickle has all of them drawn."""
     drawings: list[str] = []
 
-    def draw() -> dict[str, np.ndarray]:
-        drawings.append("drawn")
-        return {"front": np.full((2, 3, 3), 7, np.uint8), "wrist": np.zeros((2, 3, 3), np.uint8)}
+    def draw(camera: str) -> np.ndarray:
+        drawings.append(camera)
+        return np.full((2, 3, 3), len(camera), np.uint8)
 
     pictures = PicturesOnDemand(["front", "wrist"], draw)
     observation = make_observation(images=pictures)
     assert (["front", "wrist"], 2, []) == (list(observation.images), len(observation.images), drawings)
-    assert 7 == observation.images["front"][0, 0, 0]
-    assert (2, 3, 3) == observation.images["wrist"].shape
-    assert ["drawn"] == drawings
+    assert 5 == observation.images["front"][0, 0, 0] == observation.images["front"][1, 2, 2]
+    assert ["front"] == drawings
     with pytest.raises(ValueError, match="read-only"):
         observation.images["front"][0] = 1
     with pytest.raises(KeyError):
         observation.images["side"]
-    sent = pickle.loads(pickle.dumps(make_observation(images=PicturesOnDemand(["front"], draw))))  # noqa: S301 - ours
-    assert 7 == sent.images["front"][0, 0, 0]
     assert pictures != PicturesOnDemand(["front", "wrist"], draw)
+    sent = pickle.loads(pickle.dumps(observation))  # noqa: S301 - ours
+    assert ["front", "wrist"] == drawings == list(sent.images)
+
+
+def test_an_observation_shows_the_cameras_that_somebody_sees() -> None:
+    """The others are neither there nor drawn; with all of them, or one that is missing, it stays as it is."""
+    drawings: list[str] = []
+    pictures = PicturesOnDemand(["front", "wrist"], lambda name: drawings.append(name) or np.zeros((2, 3, 3), np.uint8))
+    observation = make_observation(images=pictures)
+    seen = observation.seen_by({"wrist"})
+    assert (["wrist"], []) == (list(seen.images), drawings)
+    np.testing.assert_array_equal(observation.images["wrist"], seen.images["wrist"])
+    assert ["wrist"] == drawings
+    assert (observation.instruction, observation.stamp_s) == (seen.instruction, seen.stamp_s)
+    assert observation.seen_by({"front", "wrist"}) is observation
+    assert observation.seen_by({"wrist", "side"}) is observation
 
 
 def test_what_is_drawn_on_demand_must_be_a_picture() -> None:
     """Other numbers than uint8 raise at the first look."""
-    observation = make_observation(images=PicturesOnDemand(["image"], lambda: {"image": np.zeros((4, 4, 3))}))
+    observation = make_observation(images=PicturesOnDemand(["image"], lambda _: np.zeros((4, 4, 3))))
     with pytest.raises(InvalidInputError, match="image 'image': expected uint8"):
         observation.images["image"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.errors import EnvError, InvalidInputError
-from magma_ros.sim.libero.protocol import AGENTVIEW, CAMERAS, CONTROL_RATE_HZ, IMAGE_SIZE_PX
+from magma_ros.sim.libero.protocol import CAMERAS, CONTROL_RATE_HZ, IMAGE_SIZE_PX
 from magma_ros.types import Action, FloatArray, frozen_array
 
 OSC_TRANSLATION_M = 0.05
@@ -21,7 +21,7 @@ FRAME = "panda_link0"
 """The robot's base; its axes are those of LIBERO's world."""
 
 
-def libero_contract(cameras: Sequence[str] = (AGENTVIEW,), *, image_size_px: int = IMAGE_SIZE_PX) -> ActionContract:
+def libero_contract(cameras: Sequence[str] = CAMERAS, *, image_size_px: int = IMAGE_SIZE_PX) -> ActionContract:
     """What LIBERO's actions mean, with these cameras.
 
     The displacement is added to the *measured* pose at every step: it says how hard to push, and what the arm does not

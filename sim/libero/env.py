@@ -11,7 +11,7 @@ import numpy as np
 
 from magma_ros.errors import EnvError
 from magma_ros.sim.libero.convention import FRAME, libero_contract, to_osc
-from magma_ros.sim.libero.protocol import AGENTVIEW, CONTROL_RATE_HZ, IMAGE_SIZE_PX, SETTLE_STEPS, find_task
+from magma_ros.sim.libero.protocol import CAMERAS, CONTROL_RATE_HZ, IMAGE_SIZE_PX, SETTLE_STEPS, find_task
 from magma_ros.sim.libero.rendering import SceneRenderer
 from magma_ros.sim.libero.simulation import LiberoState, Simulation
 from magma_ros.sim.libero.world import World
@@ -29,7 +29,7 @@ class LiberoEnv:
         suite: `libero_spatial`, `libero_object`, `libero_goal`, `libero_10` or `libero_90`.
         task: Upstream's name of the task.
         render: Draw pictures; without, the same physics to the last bit, several times faster.
-        cameras: `agentview`, and `robot0_eye_in_hand` on the wrist if it is wanted.
+        cameras: `agentview`, which looks at the table, and `robot0_eye_in_hand` on the wrist.
         image_size_px: Height and width of each picture.
         fast: Draw them for collecting demonstrations: no reflections, no multisampling. Evaluations need upstream's
             pixels, which are what is drawn without.
@@ -44,7 +44,7 @@ class LiberoEnv:
         task: str,
         *,
         render: bool = True,
-        cameras: Sequence[str] = (AGENTVIEW,),
+        cameras: Sequence[str] = CAMERAS,
         image_size_px: int = IMAGE_SIZE_PX,
         fast: bool = False,
     ) -> None:
@@ -126,12 +126,12 @@ class LiberoEnv:
         renderer, sight = self._renderer, self._running().simulation.sight
         if renderer is None:
             return {}
-        pictures = PicturesOnDemand(self._cameras, lambda: renderer.render(sight, self._cameras))
+        pictures = PicturesOnDemand(self._cameras, lambda camera: renderer.render(sight, camera))
         self._undrawn.add(pictures)
         return pictures
 
     def _draw_while_possible(self) -> None:
         """Draw what somebody still holds: the fixtures are about to be placed anew, or the renderer to be closed."""
         for pictures in tuple(self._undrawn):
-            pictures.draw()
+            dict(pictures)
         self._undrawn.clear()

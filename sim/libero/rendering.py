@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
 
 import mujoco
 import numpy as np
@@ -39,22 +38,18 @@ class SceneRenderer:
         self._shown.geomgroup[_COLLISION_GROUP], self._shown.geomgroup[_VISUAL_GROUP] = 0, 1
         self._close = weakref.finalize(self, self._renderer.close)
 
-    def render(self, sight: Sight, cameras: Sequence[str]) -> Mapping[str, ImageArray]:
-        """Camera → its picture of `sight`, each (image_size_px, image_size_px, 3), upside down."""
+    def render(self, sight: Sight, camera: str) -> ImageArray:
+        """The picture that `camera` has of `sight`, (image_size_px, image_size_px, 3), upside down."""
         self._data.qpos[:] = sight.joints
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         present = self._model.site_rgba[:, 3].copy()
         self._model.site_rgba[:, 3] = sight.site_alpha
-        pictures = {camera: self._draw(camera) for camera in cameras}
+        self._renderer.update_scene(self._data, camera, self._shown)
         self._model.site_rgba[:, 3] = present
-        return pictures
+        return np.flipud(self._renderer.render())
 
     def close(self) -> None:
         """Free the OpenGL context."""
         self._close()
-
-    def _draw(self, camera: str) -> ImageArray:
-        self._renderer.update_scene(self._data, camera, self._shown)
-        return np.flipud(self._renderer.render())

@@ -14,7 +14,7 @@ from magma_ros.safety import SafetyFilter
 from magma_ros.sim.envs import make_env
 from magma_ros.sim.libero.convention import FRAME
 from magma_ros.sim.libero.env import LiberoEnv
-from magma_ros.sim.libero.protocol import AGENTVIEW
+from magma_ros.sim.libero.protocol import AGENTVIEW, WRIST
 from magma_ros.sim.libero.resources import init_states
 from magma_ros.sim.libero.simulation import NUM_TRIAL_STATES
 from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
@@ -122,8 +122,8 @@ def test_a_picture_is_drawn_when_it_is_looked_at_and_shows_its_own_moment(drawn,
     assert 1 == len(drawings)
     late = late[:1]  # who holds a picture can look at it; the others will never be drawn
     drawn.reset(seed=SEED + 50)
+    assert 3 == len(drawings)  # of both cameras
     np.testing.assert_array_equal(at_once[0], late[0].images[AGENTVIEW])
-    assert 2 == len(drawings)
     elsewhere = drawn.reset(seed=SEED + 50)[0].images[AGENTVIEW]
     assert not np.array_equal(at_once[0], elsewhere)
     held, _ = drawn.reset(seed=SEED + 50)
@@ -212,8 +212,10 @@ def test_unknown_tasks_are_refused_before_anything_is_loaded() -> None:
 
 
 def test_the_contract_names_what_is_drawn(drawn) -> None:
-    """One camera of the drawn size, to be turned by the pipeline."""
-    assert (CameraSpec(AGENTVIEW, 128, 128, rotate_180=True, resampling="lanczos3"),) == drawn.contract.cameras
+    """Two cameras of the drawn size, to be turned by the pipeline."""
+    assert drawn.contract.cameras == tuple(
+        CameraSpec(name, 128, 128, rotate_180=True, resampling="lanczos3") for name in (AGENTVIEW, WRIST)
+    )
     assert (
         "pick up the black bowl in the top drawer of the wooden cabinet and place it on the plate" == drawn.instruction
     )

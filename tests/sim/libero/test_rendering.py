@@ -49,10 +49,10 @@ def test_quick_pictures_are_near_and_not_the_same(drawn) -> None:
     """Without reflections and multisampling a picture differs by a few levels, from the wrist as well."""
     drawn.reset(seed=SEED)
     simulation = drawn.world().simulation
-    exact = drawn._renderer.render(simulation.sight, (AGENTVIEW, WRIST))
+    exact = {camera: drawn._renderer.render(simulation.sight, camera) for camera in (AGENTVIEW, WRIST)}
     samples = simulation.model.vis.quality.offsamples
     quick = SceneRenderer(simulation.model, image_size_px=IMAGE_SIZE_PX, fast=True)
-    pictures = quick.render(simulation.sight, (AGENTVIEW, WRIST))
+    pictures = {camera: quick.render(simulation.sight, camera) for camera in (AGENTVIEW, WRIST)}
     flags = quick._renderer.scene.flags
     quick.close()
     assert (0, 0) == (flags[mujoco.mjtRndFlag.mjRND_REFLECTION], simulation.model.vis.quality.offsamples)
@@ -67,7 +67,7 @@ def test_drawing_changes_nothing(drawn) -> None:
     drawn.reset(seed=SEED)
     simulation = drawn.world().simulation
     before, alpha = simulation.get_state(), simulation.model.site_rgba.copy()
-    drawn._renderer.render(simulation.sight, (WRIST,))
+    drawn._renderer.render(simulation.sight, WRIST)
     after = simulation.get_state()
     np.testing.assert_array_equal(before.physics, after.physics)
     np.testing.assert_array_equal(alpha, simulation.model.site_rgba)
