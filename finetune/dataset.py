@@ -94,6 +94,7 @@ class EpisodeSource:
         """
         self.name = str(episodes.folder)
         self._pipeline, self._augmentation = pipeline, augmentation or Augmentation()
+        self._cameras = tuple(camera.name for camera in pipeline.contract.cameras)
         self._dataset, numbers = episodes.open()
         pipeline.contract.require_same_motion(self._dataset.contract, who=self.name)
         self.num_episodes = len(numbers)
@@ -103,7 +104,7 @@ class EpisodeSource:
         answers, places, total_bytes = [], [], 0
         for number in numbers:
             actions, interventions = self._dataset.read_actions(number)
-            total_bytes += self._dataset.picture_bytes(number)
+            total_bytes += self._dataset.picture_bytes(number, self._cameras)
             steps = np.flatnonzero(interventions) if only_interventions else np.arange(len(actions))
             answers.append(_answers(pipeline, actions, end_of_turn_id)[steps])
             places += [(number, step) for step in steps.tolist()]
@@ -149,7 +150,7 @@ class EpisodeSource:
 
     def _keep(self, number: int, episode: Episode) -> _Shown:
         """Keep what `episode` shows; those that were used longest ago make room for it."""
-        shown = _Shown(episode)
+        shown = _Shown(episode, self._cameras)
         with self._lock:
             if number not in self._held:
                 self._held[number] = shown
@@ -167,9 +168,9 @@ class _Shown:
     those of this size once they are free, 5 GiB of pictures that came and went took 12 GiB.
     """
 
-    def __init__(self, episode: Episode) -> None:
+    def __init__(self, episode: Episode, cameras: Sequence[str]) -> None:
         self._instruction, self._stamps_s = episode.instruction, episode.stamps_s
-        self._images = {name: _in_own_pages(pictures) for name, pictures in episode.images.items()}
+        self._images = {name: _in_own_pages(episode.images[name]) for name in cameras}
         self.num_bytes = sum(pictures.nbytes for pictures in self._images.values())
 
     def observation(self, step: int) -> Observation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,19 @@ def _divide(item: DataItem, recipe: Recipe) -> EpisodeItem:
         item,
         training,
         ChosenEpisodes(item.path, held_out) if held_out else None,
-        dataset.contract,
+        contract_seen(dataset, recipe.cameras),
         tuple(dataset.instructions),
     )
+
+
+def contract_seen(dataset: EpisodeDataset, cameras: Sequence[str] | None) -> ActionContract:
+    """The contract of `dataset` with `cameras` alone, in their order; None keeps all.
+
+    Raises:
+        RecipeError: one of them was not recorded.
+    """
+    recorded = {camera.name: camera for camera in dataset.contract.cameras}
+    wanted = tuple(recorded) if cameras is None else tuple(cameras)
+    if not set(wanted) <= set(recorded):
+        raise RecipeError(f"cameras: expected some of {sorted(recorded)}, which {dataset.folder} has, got {wanted}")
+    return replace(dataset.contract, cameras=tuple(recorded[name] for name in wanted))

@@ -11,6 +11,7 @@ from magma_ros import sources
 from magma_ros.contract import CameraSpec
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import CheckpointError
+from magma_ros.finetune.material import contract_seen
 from magma_ros.finetune.memory_plan import MemoryPlan, memory_plan
 from magma_ros.finetune.recipe import RECIPES, Recipe
 from magma_ros.finetune.rehearsal import Workload
@@ -146,5 +147,5 @@ def _tiny(size: TinySize) -> Architecture:
 def _cameras(recipe: Recipe) -> tuple[CameraSpec, ...] | None:
     for item in recipe.data:
         if item.episodes is not None and item.episodes.is_dir():
-            return tuple(EpisodeDataset(item.episodes).contract.cameras)
+            return tuple(contract_seen(EpisodeDataset(item.episodes), recipe.cameras).cameras)
     return None

@@ -98,6 +98,7 @@ class Recipe:
         embodiment: What the actions mean, if `start_from` does not say or, of a new magma-tiny, no episodes do; see
             `embodiments.load`.
         norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from` or `embodiment`.
+        cameras: Recorded cameras that the result sees, in this order; None sees all. Goes with `norm_stats: fit`.
         action_horizon: Actions of each answer, one control period apart; None keeps that of `start_from`, and is 1 for
             a new magma-tiny.
         held_out_share: Of each source's episodes, kept from training to judge it by.
@@ -137,6 +138,7 @@ class Recipe:
     tiny: TinySize | None = None
     embodiment: str | None = None
     norm_stats: Literal["fit", "keep"] = "fit"
+    cameras: tuple[str, ...] | None = None
     action_horizon: int | None = None
     held_out_share: float = 0.05
     judged_by: tuple[Path, ...] = ()
@@ -201,6 +203,8 @@ class Recipe:
             f"1 to {MAX_ACTION_HORIZON}",
             horizon,
         )
+        fits = self.cameras is None or (len(self.cameras) > 0 and self.norm_stats == "fit")
+        _require("cameras", fits, "at least one name, and norm_stats: fit", self.cameras)
         for name in ("learning_rate", "max_gradient_norm", "picture_memory_gib"):
             _require(name, 0 < getattr(self, name) < math.inf, "a positive number", getattr(self, name))
         if self.parts.method != "full" and self.tiny is not None:

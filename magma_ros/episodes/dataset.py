@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -81,9 +81,18 @@ class EpisodeDataset:
             require_finite({"actions": actions})
         return actions, columns["intervention"]
 
-    def picture_bytes(self, index: int) -> int:
-        """What the pictures of episode `index` take in memory, by the dataset's description."""
-        sizes = [math.prod(self.raw.features[name].shape) for name in self.raw.camera_keys]
+    def picture_bytes(self, index: int, cameras: Iterable[str]) -> int:
+        """What the pictures of `cameras` in episode `index` take in memory, by the dataset's description.
+
+        Raises:
+            EpisodeError: one of them is not recorded.
+        """
+        features = {CAMERA_PREFIX + name: self.raw.features.get(CAMERA_PREFIX + name) for name in cameras}
+        missing = sorted(name.removeprefix(CAMERA_PREFIX) for name, feature in features.items() if feature is None)
+        if missing:
+            recorded = sorted(key.removeprefix(CAMERA_PREFIX) for key in self.raw.camera_keys)
+            raise EpisodeError(f"{self.folder}: expected the cameras {missing}, which are not among {recorded}")
+        sizes = [math.prod(feature.shape) for feature in features.values() if feature is not None]
         return sum(sizes) * self.raw.rows[index].length
 
     def verify(self) -> None:

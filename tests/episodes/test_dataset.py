@@ -259,7 +259,9 @@ def test_actions_are_read_without_the_pictures(tmp_path: Path, pictures: Picture
     actions, interventions = dataset.read_actions(1)
     np.testing.assert_array_equal(episode.actions, actions)
     np.testing.assert_array_equal(episode.interventions, interventions)
-    assert sum(array.nbytes for array in episode.images.values()) == dataset.picture_bytes(1)
+    assert episode.images["image"].nbytes == dataset.picture_bytes(1, ["image"])
+    with pytest.raises(EpisodeError, match=r"expected the cameras \['wrist'\], which are not among \['image'\]"):
+        dataset.picture_bytes(1, ["image", "wrist"])
 
 
 def test_actions_that_are_no_numbers_are_named(tmp_path: Path) -> None:

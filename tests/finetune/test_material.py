@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from magma_ros.episodes import EpisodeWriter
 from magma_ros.errors import EpisodeError, RecipeError
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.material import choose_held_out, find_material, make_mixture
 from magma_ros.finetune.recipe import DataItem
 from magma_ros.finetune.start import find_start, make_pipeline
 from tests.finetune.short_runs import short_recipe
+from tests.invented_episodes import invented_episode
+from tests.model.random_checkpoints import CONTRACT
 
 
 def test_no_episode_both_trains_and_judges(episodes_folder: Path, tmp_path: Path) -> None:
@@ -62,6 +66,34 @@ def test_missing_data_is_an_error(tmp_path: Path) -> None:
     only_words = short_recipe(tmp_path, tmp_path, data=(DataItem(conversations=tmp_path / "some.json"),))
     with pytest.raises(RecipeError, match="conversations alone"):
         _ = find_material(only_words).contract
+
+
+def test_a_result_sees_the_cameras_that_its_recipe_names(tmp_path: Path) -> None:
+    """Of two recorded cameras all by default, or those named, in their order, in contract and samples; no other."""
+    (camera,), episode = CONTRACT.cameras, invented_episode(0)
+    both = {"image": episode.images["image"], "wrist": 255 - episode.images["image"]}
+    contract = replace(CONTRACT, cameras=(camera, replace(camera, name="wrist")))
+    with EpisodeWriter(tmp_path / "data", contract=contract, source={}) as writer:
+        writer.append(replace(episode, images=both))
+
+    def sample_of(cameras: tuple[str, ...] | None) -> tuple[list[str], list[np.ndarray]]:
+        name = "-".join(cameras or ("all",))
+        recipe = short_recipe(tmp_path / "data", tmp_path / name, cameras=cameras, held_out_share=0.0)
+        material = find_material(recipe)
+        start = find_start(recipe, material, writes=True)
+        pipeline = make_pipeline(recipe, start, material)
+        (source,) = make_mixture(recipe, material, pipeline, start.processor()).sources
+        pictures = source.sample(0, np.random.default_rng(0)).model_input.images
+        return [one.name for one in pipeline.contract.cameras], list(pictures)
+
+    names, pictures = sample_of(None)
+    assert ["image", "wrist"] == names
+    assert (["wrist", "image"], 2) == (sample_of(("wrist", "image"))[0], len(pictures))
+    alone, (picture,) = sample_of(("wrist",))
+    assert ["wrist"] == alone
+    np.testing.assert_array_equal(pictures[1], picture)
+    with pytest.raises(RecipeError, match=r"cameras: expected some of \['image', 'wrist'\]"):
+        sample_of(("side",))
 
 
 def test_the_items_share_the_memory_for_pictures(episodes_folder: Path, tmp_path: Path) -> None:

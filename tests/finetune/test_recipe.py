@@ -49,6 +49,11 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         ({"steps": 0}, "steps: expected more than 0"),
         ({"action_horizon": 0}, "action_horizon: expected 1 to 64"),
         ({"action_horizon": 65}, "action_horizon: expected 1 to 64"),
+        ({"cameras": ()}, "cameras: expected at least one name"),
+        (
+            {"tiny": None, "start_from": "magma-tiny", "norm_stats": "keep", "cameras": ("image",)},
+            "cameras: expected at least one name, and norm_stats: fit",
+        ),
         ({"learning_rate": float("nan")}, "learning_rate: expected a positive number"),
         ({"picture_memory_gib": 0.0}, "picture_memory_gib: expected a positive number"),
         ({"ema_decay": 1.0}, "ema_decay: expected 0 to less than 1"),
