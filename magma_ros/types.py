@@ -119,6 +119,9 @@ class PicturesOnDemand(Mapping[str, ImageArray]):
             picture = self._drawn[camera] = frozen_image(self._draw(camera), name=f"image {camera!r}")
         return picture
 
+    def __contains__(self, camera: object) -> bool:
+        return camera in self._drawn  # Mapping's own would draw it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._drawn)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from magma_ros.contract import CameraSpec
 from magma_ros.errors import SweepError
+from magma_ros.images import orient
 from magma_ros.sim.rollout import Outcome
 from magma_ros.stops import Stop
 from magma_ros.types import ImageArray, Observation, SafeAction
@@ -35,23 +37,23 @@ class _Shot:
 class FilmRecorder:
     """Keeps at most `max_frames` pictures of one trial, however long it is: give it to `rollout` as `on_step`."""
 
-    def __init__(self, *, max_frames: int = 40, width_px: int = 160) -> None:
-        """Film the first camera of each observation, `width_px` wide; without pictures nothing is kept."""
-        self._max_frames, self._width_px = max_frames, width_px
+    def __init__(self, cameras: Sequence[CameraSpec], *, max_frames: int = 40, width_px: int = 160) -> None:
+        """Film what `cameras` show of each observation, upright and side by side, the first one `width_px` wide.
+
+        Without a picture of theirs nothing is kept.
+        """
+        self._cameras, self._max_frames, self._width_px = tuple(cameras), max_frames, width_px
         self._kept: list[_Shot] = []
-        self._latest: _Shot | None = None
+        self._latest: tuple[int, Observation, str] | None = None
         self._num_steps, self._stride = 0, 1
 
     def __call__(self, observation: Observation, decision: SafeAction | Stop) -> None:
         """Look at one step."""
-        if not observation.images:
+        if not any(camera.name in observation.images for camera in self._cameras):
             return
-        stopped_by = decision.reason.value if isinstance(decision, Stop) else ""
-        picture = next(iter(observation.images.values()))
-        self._latest = _Shot(self._num_steps, observation.stamp_s, picture, stopped_by)
+        self._latest = self._num_steps, observation, decision.reason.value if isinstance(decision, Stop) else ""
         if self._num_steps % self._stride == 0:
-            small = _Shot(self._num_steps, observation.stamp_s, _resized(picture, self._width_px), stopped_by)
-            self._kept.append(small)
+            self._kept.append(self._shot(*self._latest))
         self._num_steps += 1
         if len(self._kept) == self._max_frames:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
@@ -69,17 +71,23 @@ class FilmRecorder:
         """
         if self._latest is None:
             return False
-        last = self._latest
-        small = _Shot(last.step, last.stamp_s, _resized(last.picture, self._width_px), last.stopped_by)
-        shots = [shot for shot in self._kept if shot.step < last.step] + [small]
+        last = self._shot(*self._latest)
+        shots = [shot for shot in self._kept if shot.step < last.step] + [last]
         frames = [_labelled(shot, caption, shot.stopped_by and f"stop: {shot.stopped_by}") for shot in shots[:-1]]
-        frames.append(_labelled(small, caption, outcome))
+        frames.append(_labelled(last, caption, outcome))
         waits_ms = [round(1000 * (b.stamp_s - a.stamp_s) / _SPEED) for a, b in pairwise(shots)]
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.name}.unfinished")  # a process that is killed leaves no half a film
         unfinished.write_bytes(_encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)]))
         unfinished.replace(path)
         return True
+
+    def _shot(self, step: int, observation: Observation, stopped_by: str) -> _Shot:
+        shown = [camera for camera in self._cameras if camera.name in observation.images]
+        upright = [orient(observation.images[camera.name], rotate_180=camera.rotate_180) for camera in shown]
+        height_px = round(self._width_px * upright[0].shape[0] / upright[0].shape[1])
+        strip = np.hstack([_resized(picture, height_px) for picture in upright])
+        return _Shot(step, observation.stamp_s, strip, stopped_by)
 
 
 def last_frame(film: Path) -> bytes:
@@ -129,7 +137,7 @@ def _write(canvas: ImageArray, text: str, baseline_px: int, colour: tuple[int, i
     cv2.putText(canvas, text, (5, baseline_px), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)
 
 
-def _resized(picture: ImageArray, width_px: int) -> ImageArray:
+def _resized(picture: ImageArray, height_px: int) -> ImageArray:
     height, width, _ = picture.shape
-    small = cv2.resize(picture, (width_px, round(height * width_px / width)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, (round(width * height_px / height), height_px), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)

@@ -138,7 +138,7 @@ class TrialRunner:
             policy.close()
 
     def _roll_out(self, trial: Trial, task: Task, env: Env, policy: Policy) -> RolloutResult:
-        setup, film = self._setup, self._film()
+        setup, film = self._setup, self._film(policy)
         result = rollout(
             env,
             Controller(policy, limits=setup.suite.limits, execution_horizon=setup.execution_horizon),
@@ -161,12 +161,12 @@ class TrialRunner:
             )
         return result
 
-    def _film(self) -> FilmRecorder | None:
+    def _film(self, policy: Policy) -> FilmRecorder | None:
         if self._setup.films is None:
             return None
         from magma_ros.sim.report.films import FilmRecorder  # noqa: PLC0415 - needs OpenCV, and only films do
 
-        return FilmRecorder()
+        return FilmRecorder(policy.contract.cameras)
 
     def _num_passes(self, result: RolloutResult) -> float:
         if isinstance(self._policy, AskedPolicy):

@@ -12,7 +12,7 @@ from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.sweep.journal import SweepRecord, open_journal
 from magma_ros.sim.sweep.plan import SweepSpec, Trial, TrialRecord
 from magma_ros.types import Observation, SafeAction
-from tests.examples import make_action, make_proprio
+from tests.examples import CONTRACT, make_action, make_proprio
 
 TASKS = ("carrot_on_plate", "stack_cube")
 OUTCOMES = {"s": "success", "f": "failure", "e": "error"}
@@ -85,7 +85,7 @@ def write_folder(folder: Path, record: SweepRecord) -> Path:
 
 def write_film(path: Path, *, outcome: str = "success", num_steps: int = 12) -> Path:
     """A real film of a square that moves over noise."""
-    recorder = FilmRecorder()
+    recorder = FilmRecorder(CONTRACT.cameras)
     generator = np.random.default_rng(0)
     for step in range(num_steps):
         picture = generator.integers(0, 60, (120, 160, 3), dtype=np.uint8)
