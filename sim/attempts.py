@@ -25,7 +25,7 @@ class Attempt:
         seed: Of the initial state.
         success: The task was done at the end.
         kept: It became an episode of the dataset.
-        num_frames: Steps that were rolled out.
+        num_frames: Steps that were rolled out; where the expert took over from a policy, those of the expert.
         num_idle_frames: Of these, steps whose label neither moves the arm nor asks the gripper for something new.
     """
 

@@ -32,6 +32,8 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     workers: int = 2,
     policy: str = "expert",
     expert_share: float = 0.0,
+    takeover: bool = False,
+    execution_horizon: int = 1,
     options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Record demonstrations, labelled by the expert in every state; goes on where it stopped, killed or not.
@@ -45,11 +47,17 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
         workers: Processes.
         policy: Who acts: expert, or a checkpoint (its name or folder), whose mistakes the expert then corrects.
         expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
+        takeover: A checkpoint acts for up to half of the budget, then the expert, whose part alone is recorded.
+        execution_horizon: Actions of each of a checkpoint's chunks that are executed before it is asked again.
         options: How a checkpoint is brought up.
 
     Returns:
         0, or 1 when the expert failed so often at a task that it was left incomplete.
     """
+    if policy == "expert" and (takeover or expert_share > 0 or execution_horizon != 1):
+        raise EnvError("expected a checkpoint as --policy for takeover, expert share or execution horizon, got expert")
+    if takeover and expert_share > 0:
+        raise EnvError("expected either takeover or an expert share, got both")
     if episodes < 1 or workers < 1 or seed < FIRST_DEMO_SEED or not 0.0 <= expert_share <= 1.0:
         raise EnvError(
             f"expected at least 1 episode and worker, a seed of at least {FIRST_DEMO_SEED} and an expert share of "
@@ -71,7 +79,9 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
             tasks=task,
             num_episodes=episodes,
             first_seed=seed,
-            config=CollectConfig(actor=actor, expert_share=expert_share),
+            config=CollectConfig(
+                actor=actor, expert_share=expert_share, takeover=takeover, execution_horizon=execution_horizon
+            ),
             workers=workers,
             on_attempt=show,
         )

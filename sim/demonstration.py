@@ -49,6 +49,11 @@ class Rollout:
     success: bool
     interventions: tuple[bool, ...]
 
+    def since_intervention(self) -> Rollout:
+        """What came from the expert's first intervention on; nothing, where there was none."""
+        first = self.interventions.index(True) if any(self.interventions) else len(self.states)
+        return Rollout(self.states[first:], self.actions[first:], self.success, self.interventions[first:])
+
 
 def roll_out(
     env: RecordableEnv,

@@ -31,6 +31,11 @@ def small_bridge(_suite: Suite, task: Task, *, render: bool) -> BridgeEnv:
     return BridgeEnv(task.name, image_size_px=32, render=render)
 
 
+def short_toy(_suite: Suite, _task: Task, *, render: bool) -> RecordableToy:
+    """A world that ends before anybody can reach anything."""
+    return RecordableToy(render=render, ends_at_step=1)
+
+
 class DriftingPolicy:
     """A policy that always goes up a little with the gripper closed."""
 
@@ -217,6 +222,30 @@ def test_where_the_expert_acted_in_a_policys_place_is_marked(tmp_path: Path) -> 
     assert 0.2 < steps.mean() < 0.8
     collect(tmp_path / "expert", suite=SUITE, tasks=["reach"], num_episodes=1, config=config(ToyExpert), workers=1)
     assert not EpisodeDataset(tmp_path / "expert").read(0).interventions.any()
+
+
+def test_an_expert_takes_over_where_the_policy_has_led(tmp_path: Path) -> None:
+    """Only the expert's part is recorded, all of it the expert's own, ended well, from as far as the policy drifted."""
+    settings = config(ToyExpert, actor=partial(DriftingPolicy), takeover=True, max_steps=40)
+    report = collect(tmp_path / "a", suite=SUITE, tasks=["reach"], num_episodes=8, config=settings, workers=1)
+    assert [8] == [task.num_episodes for task in report.tasks]
+    dataset = EpisodeDataset(tmp_path / "a")
+    episodes = [dataset.read(index) for index in range(8)]
+    assert all(episode.success and episode.interventions.all() for episode in episodes)
+    rises_m = [episode.ee_position_m[0, 2] for episode in episodes]
+    assert max(rises_m) - min(rises_m) > 0.04  # up to ten steps of a centimetre, with noise
+    collect(tmp_path / "b", suite=SUITE, tasks=["reach"], num_episodes=8, config=settings, workers=2)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    other = config(ToyExpert, actor=partial(DriftingPolicy), max_steps=40)
+    with pytest.raises(EpisodeError, match="takeover"):
+        collect(tmp_path / "a", suite=SUITE, tasks=["reach"], num_episodes=9, config=other, workers=1)
+
+
+def test_an_expert_that_came_too_late_leaves_no_episode(tmp_path: Path) -> None:
+    """Where the world ends in the policy's hands there is nothing to record, and the next seed is tried."""
+    settings = config(ToyExpert, actor=partial(DriftingPolicy), takeover=True, make_env=short_toy, give_up_after=30)
+    report = collect(tmp_path, suite=SUITE, tasks=["reach"], num_episodes=1, config=settings, workers=1)
+    assert [(0, 30)] == [(task.num_episodes, task.num_attempts) for task in report.tasks]
 
 
 def test_a_task_that_nobody_perturbs_is_refused(tmp_path: Path) -> None:
