@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -27,7 +27,7 @@ from magma_ros.sim.envs import make_env
 from magma_ros.sim.perturbation import Perturbation, Perturber
 from magma_ros.sim.policies import expert_for
 from magma_ros.sim.provenance import source_commit
-from magma_ros.sim.shared_acting import SharedActing
+from magma_ros.sim.shared_acting import SharedActing, Sharing
 from magma_ros.sim.suites import FIRST_DEMO_SEED, Suite, Task
 
 REPORT_NAME = "report.json"
@@ -56,10 +56,7 @@ class CollectConfig:
     Attributes:
         perturbation: Of every executed action; None for the task's own.
         actor: Makes the policy that acts (DAgger), once in each worker; None lets the expert act.
-        expert_share: With an `actor`: chance per step that the expert's action is executed instead (beta).
-        takeover: With an `actor`: it acts up to a step that is drawn from the first half of the step budget, the expert
-            from there on, and only that is recorded: demonstrations that begin where the policy's mistakes lead.
-        execution_horizon: With an `actor`: actions of each answer that are executed.
+        sharing: With an `actor`: how it and the expert share an attempt.
         max_steps: Control steps after which an attempt is given up; None for one and a half step budgets.
         give_up_after: A task is left as it is after so many attempts in a row of which none was kept.
         make_env: Makes the environments.
@@ -68,9 +65,7 @@ class CollectConfig:
 
     perturbation: Perturbation | None = None
     actor: Callable[[], Policy] | None = None
-    expert_share: float = 0.0
-    takeover: bool = False
-    execution_horizon: int = 1
+    sharing: Sharing = field(default_factory=Sharing)
     max_steps: int | None = None
     give_up_after: int = 25
     make_env: EnvFactory = make_collection_env
@@ -99,11 +94,11 @@ class Collector:
             seed=seed,
             settle_steps=task.settle_steps,
             max_steps=max_steps_of(task, self._config),
-            choose=None if self._actor is None else self._choice(self._actor, task, generator),
+            choose=self._choice(task, generator),
         )
-        if self._config.takeover:
+        if self._config.sharing.takeover:
             rollout = rollout.since_intervention()
-        ends_by_policy = self._actor is not None and not self._config.takeover
+        ends_by_policy = self._actor is not None and not self._config.sharing.takeover
         kept = len(rollout.states) > 0 and (rollout.success or ends_by_policy)
         num_idle = count_idle(rollout, period_s=env.contract.control_period_s) if rollout.states else 0
         attempt = Attempt(task.name, seed, rollout.success, kept, len(rollout.states), num_idle)
@@ -115,14 +110,11 @@ class Collector:
         if self._actor is not None:
             self._actor.close()
 
-    def _choice(self, actor: Policy, task: Task, generator: np.random.Generator) -> Chooser:
-        return SharedActing(
-            actor,
-            generator,
-            expert_share=self._config.expert_share,
-            takeover_by=task.step_budget // 2 if self._config.takeover else None,
-            execution_horizon=self._config.execution_horizon,
-        )
+    def _choice(self, task: Task, generator: np.random.Generator) -> Chooser | None:
+        """Who acts, where that is not the expert alone."""
+        if self._actor is None:
+            return None
+        return SharedActing(self._actor, self._config.sharing, generator, step_budget=task.step_budget)
 
     def _draw(self, task: Task, rollout: Rollout, *, seed: int) -> Episode:
         env = self._env(task, render=True)
@@ -255,14 +247,7 @@ def _source(
 ) -> dict[str, Any]:
     """What decides the episodes, as the dataset's description says it; a present dataset must agree."""
     actor = "expert" if config.actor is None else "policy"
-    settings = {
-        "suite": suite.name,
-        "actor": actor,
-        "expert_share": config.expert_share,
-        "first_seed": first_seed,
-        "takeover": config.takeover,
-        "execution_horizon": config.execution_horizon,
-    }
+    settings = {"suite": suite.name, "actor": actor, "first_seed": first_seed, **asdict(config.sharing)}
     asked = {
         task.name: {
             "max_steps": max_steps_of(task, config),
@@ -274,7 +259,7 @@ def _source(
     asked = json.loads(json.dumps(asked))
     if not holds_episodes(folder):
         return {**settings, "tasks": asked}
-    present = {"takeover": False, "execution_horizon": 1, **EpisodeDataset(folder).source}  # it may be older than these
+    present = {**asdict(Sharing()), **EpisodeDataset(folder).source}  # it may be older than some of them
     known = present.get("tasks", {})
     changed = [name for name, value in settings.items() if present.get(name) != value]
     changed += [name for name, value in asked.items() if known.get(name, value) != value]

@@ -17,6 +17,7 @@ from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
 from magma_ros.sim.attempts import Attempt, TaskReport
 from magma_ros.sim.collect import CollectConfig, collect
+from magma_ros.sim.shared_acting import Sharing
 from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
 from magma_ros.sources import find
 from magma_ros.wording import counted
@@ -31,9 +32,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
     seed: int = FIRST_DEMO_SEED,
     workers: int = 2,
     policy: str = "expert",
-    expert_share: float = 0.0,
-    takeover: bool = False,
-    execution_horizon: int = 1,
+    sharing: Annotated[Sharing, tyro.conf.arg(name="")] = Sharing(),  # noqa: B008 - frozen
     options: Annotated[LoadOptions, tyro.conf.arg(name="")] = LoadOptions(),  # noqa: B008 - frozen
 ) -> int:
     """Record demonstrations, labelled by the expert in every state; goes on where it stopped, killed or not.
@@ -46,22 +45,18 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
         seed: Of the first initial state, at least 1000000: the seeds below are for evaluation.
         workers: Processes.
         policy: Who acts: expert, or a checkpoint (its name or folder), whose mistakes the expert then corrects.
-        expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
-        takeover: A checkpoint acts for up to half of the budget, then the expert, whose part alone is recorded.
-        execution_horizon: Actions of each of a checkpoint's chunks that are executed before it is asked again.
+        sharing: How a checkpoint and the expert share an attempt.
         options: How a checkpoint is brought up.
 
     Returns:
         0, or 1 when the expert failed so often at a task that it was left incomplete.
     """
-    if policy == "expert" and (takeover or expert_share > 0 or execution_horizon != 1):
-        raise EnvError("expected a checkpoint as --policy for takeover, expert share or execution horizon, got expert")
-    if takeover and expert_share > 0:
-        raise EnvError("expected either takeover or an expert share, got both")
-    if episodes < 1 or workers < 1 or seed < FIRST_DEMO_SEED or not 0.0 <= expert_share <= 1.0:
+    if policy == "expert" and sharing != Sharing():
+        raise EnvError(f"expected a checkpoint as --policy to share attempts with, got expert and {sharing}")
+    if episodes < 1 or workers < 1 or seed < FIRST_DEMO_SEED:
         raise EnvError(
-            f"expected at least 1 episode and worker, a seed of at least {FIRST_DEMO_SEED} and an expert share of "
-            f"0 to 1, got {episodes}, {workers}, {seed} and {expert_share}"
+            f"expected at least 1 episode and worker and a seed of at least {FIRST_DEMO_SEED}, "
+            f"got {episodes}, {workers} and {seed}"
         )
     protocol = find_suite(suite)
     actor = None if policy == "expert" else partial(open_policy, find(policy), options)
@@ -79,9 +74,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
             tasks=task,
             num_episodes=episodes,
             first_seed=seed,
-            config=CollectConfig(
-                actor=actor, expert_share=expert_share, takeover=takeover, execution_horizon=execution_horizon
-            ),
+            config=CollectConfig(actor=actor, sharing=sharing),
             workers=workers,
             on_attempt=show,
         )

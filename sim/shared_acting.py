@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from magma_ros.chunking import RecedingHorizon
+from magma_ros.errors import EnvError
 from magma_ros.policy import Policy
 from magma_ros.types import Action, Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How a policy and the expert share each attempt.
+
+    Attributes:
+        expert_share: Chance per step that the expert acts in a checkpoint's place, 0 to 1.
+        takeover: A checkpoint acts for up to half of the budget, then the expert, whose part alone is recorded.
+        execution_horizon: Actions of each of a checkpoint's chunks that are executed before it is asked again.
+    """
+
+    expert_share: float = 0.0
+    takeover: bool = False
+    execution_horizon: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.expert_share <= 1.0:
+            raise EnvError(f"expected an expert share of 0 to 1, got {self.expert_share}")
+        if self.takeover and self.expert_share > 0:
+            raise EnvError(f"expected either takeover or an expert share, got both, {self.expert_share}")
+        if self.execution_horizon < 1:
+            raise EnvError(f"expected an execution horizon of at least 1, got {self.execution_horizon}")
 
 
 class SharedActing:
@@ -15,32 +41,16 @@ class SharedActing:
     A policy is asked again once `execution_horizon` of its actions were executed or the expert stepped in.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        generator: np.random.Generator,
-        *,
-        expert_share: float,
-        takeover_by: int | None,
-        execution_horizon: int,
-    ) -> None:
-        """Begin an attempt of `policy`.
+    def __init__(self, policy: Policy, sharing: Sharing, generator: np.random.Generator, *, step_budget: int) -> None:
+        """Begin an attempt of `policy`, which forgets what it remembers; `generator` draws who acts.
 
-        Args:
-            policy: Forgets what it remembers.
-            generator: Draws who acts.
-            expert_share: Chance per step that the expert acts.
-            takeover_by: The expert takes over for good at a step that is drawn evenly up to this one; None: never.
-            execution_horizon: Actions of each answer that are executed, at least 1.
-
-        Raises:
-            InvalidInputError: a horizon below 1.
+        A takeover comes at a step that is drawn evenly from the first half of `step_budget`.
         """
         policy.reset()
-        self._policy, self._generator, self._expert_share = policy, generator, expert_share
-        self._horizon = RecedingHorizon(execution_horizon, control_period_s=policy.contract.control_period_s)
+        self._policy, self._generator, self._expert_share = policy, generator, sharing.expert_share
+        self._horizon = RecedingHorizon(sharing.execution_horizon, control_period_s=policy.contract.control_period_s)
         self._cameras = [camera.name for camera in policy.contract.cameras]
-        self._steps_left = None if takeover_by is None else int(generator.integers(takeover_by + 1))
+        self._steps_left = int(generator.integers(step_budget // 2 + 1)) if sharing.takeover else None
 
     def __call__(self, observation: Observation, label: Action) -> Action:
         """`label`, which is the expert's, or what the policy does at `observation`."""

@@ -122,7 +122,8 @@ def test_an_answer_of_several_actions_costs_what_plain_passes_cost(model: MagmaM
     first, second = action(model, "put carrot on plate", 1), action(model, "put carrot on plate", 2)
     both = Sample(first.model_input, np.concatenate([first.answer[:7], second.answer]), is_action=True)
     figures = batch_loss(model, [both, both], bin_sigma=2.0)
-    assert float(plain_costs(model, both, sigma=2.0).mean()) == pytest.approx(figures.loss.item(), abs=1e-5)
+    plain = plain_costs(model, both, sigma=2.0).mean().item()
+    assert plain == pytest.approx(figures.loss.item(), abs=1e-5)
     assert (2, 30) == (figures.num_actions, figures.num_tokens)
     columns = collate(model.processor, [both]).columns.tolist()
     assert [*range(7), *range(8)] == columns

@@ -18,6 +18,7 @@ from magma_ros.errors import EnvError, EpisodeError
 from magma_ros.sim.attempts import LOG_NAME
 from magma_ros.sim.bridge.env import BRIDGE_CONTRACT, BridgeEnv
 from magma_ros.sim.collect import REPORT_NAME, CollectConfig, collect
+from magma_ros.sim.shared_acting import Sharing
 from magma_ros.sim.suites import BRIDGE, FIRST_DEMO_SEED, Suite, Task
 from magma_ros.types import ActionChunk
 from tests.examples import CONTRACT, NO_TOKENS
@@ -216,7 +217,7 @@ def test_a_policys_mistakes_are_labelled(tmp_path: Path) -> None:
 
 def test_where_the_expert_acted_in_a_policys_place_is_marked(tmp_path: Path) -> None:
     """A share of the steps is the expert's own and marked as an intervention; without a policy there is none."""
-    settings = config(ToyExpert, actor=partial(DriftingPolicy), expert_share=0.5, max_steps=20)
+    settings = config(ToyExpert, actor=partial(DriftingPolicy), sharing=Sharing(expert_share=0.5), max_steps=20)
     collect(tmp_path / "shared", suite=SUITE, tasks=["reach"], num_episodes=2, config=settings, workers=1)
     steps = np.concatenate([EpisodeDataset(tmp_path / "shared").read(index).interventions for index in range(2)])
     assert 0.2 < steps.mean() < 0.8
@@ -226,7 +227,7 @@ def test_where_the_expert_acted_in_a_policys_place_is_marked(tmp_path: Path) -> 
 
 def test_an_expert_takes_over_where_the_policy_has_led(tmp_path: Path) -> None:
     """Only the expert's part is recorded, all of it the expert's own, ended well, from as far as the policy drifted."""
-    settings = config(ToyExpert, actor=partial(DriftingPolicy), takeover=True, max_steps=40)
+    settings = config(ToyExpert, actor=partial(DriftingPolicy), sharing=Sharing(takeover=True), max_steps=40)
     report = collect(tmp_path / "a", suite=SUITE, tasks=["reach"], num_episodes=8, config=settings, workers=1)
     assert [8] == [task.num_episodes for task in report.tasks]
     dataset = EpisodeDataset(tmp_path / "a")
@@ -243,7 +244,9 @@ def test_an_expert_takes_over_where_the_policy_has_led(tmp_path: Path) -> None:
 
 def test_an_expert_that_came_too_late_leaves_no_episode(tmp_path: Path) -> None:
     """Where the world ends in the policy's hands there is nothing to record, and the next seed is tried."""
-    settings = config(ToyExpert, actor=partial(DriftingPolicy), takeover=True, make_env=short_toy, give_up_after=30)
+    settings = config(
+        ToyExpert, actor=partial(DriftingPolicy), sharing=Sharing(takeover=True), make_env=short_toy, give_up_after=30
+    )
     report = collect(tmp_path, suite=SUITE, tasks=["reach"], num_episodes=1, config=settings, workers=1)
     assert [(0, 30)] == [(task.num_episodes, task.num_attempts) for task in report.tasks]
 

@@ -34,6 +34,7 @@ def test_collect_writes_a_dataset_that_verifies(tmp_path: Path, capsys: pytest.C
     ("arguments", "message"),
     [
         (["--expert-share", "2"], "expert share"),
+        (["--takeover"], "a checkpoint as --policy"),
         (["--seed", "5"], "a seed of at least 1000000"),
         (["--suite", "nowhere"], "no suite 'nowhere'"),
         (["--task", "fly"], "no task 'fly'"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from magma_ros.sim.shared_acting import SharedActing
+from magma_ros.errors import EnvError
+from magma_ros.sim.shared_acting import SharedActing, Sharing
 from magma_ros.types import Action
 from tests.examples import ScriptedPolicy, make_action, make_chunk, make_observation
 
@@ -14,8 +15,7 @@ LABEL = make_action(-0.01)
 
 def acted(policy: ScriptedPolicy, num_steps: int, *, seed: int = 0, **options) -> list[Action]:
     """What is done in so many steps, one control period apart."""
-    settings = {"expert_share": 0.0, "takeover_by": None, "execution_horizon": 1, **options}
-    choose = SharedActing(policy, np.random.default_rng(seed), **settings)
+    choose = SharedActing(policy, Sharing(**options), np.random.default_rng(seed), step_budget=8)
     period_s = policy.contract.control_period_s
     return [choose(make_observation(stamp_s=step * period_s), LABEL) for step in range(num_steps)]
 
@@ -49,10 +49,25 @@ def test_an_expert_that_steps_in_makes_the_rest_of_an_answer_void() -> None:
 
 
 def test_an_expert_takes_over_once_and_for_good() -> None:
-    """At a step that is drawn evenly, the first one and the last one included."""
+    """At a step that is drawn evenly from the first half of the budget, both ends included."""
     taken = []
     for seed in range(60):
-        experts = [action is LABEL for action in acted(chunk_policy(), 6, seed=seed, takeover_by=4)]
+        experts = [action is LABEL for action in acted(chunk_policy(), 6, seed=seed, takeover=True)]
         taken.append(experts.index(True))
         assert all(experts[taken[-1] :])
     assert {0, 1, 2, 3, 4} == set(taken)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"expert_share": 1.1}, "an expert share of 0 to 1, got 1.1"),
+        ({"expert_share": float("nan")}, "an expert share of 0 to 1"),
+        ({"expert_share": 0.1, "takeover": True}, "either takeover or an expert share"),
+        ({"execution_horizon": 0}, "an execution horizon of at least 1"),
+    ],
+)
+def test_a_sharing_that_cannot_be_is_refused(options: dict, said: str) -> None:
+    """Before anybody acts."""
+    with pytest.raises(EnvError, match=said):
+        Sharing(**options)
