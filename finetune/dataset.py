@@ -146,11 +146,11 @@ class EpisodeSource:
             if number in self._held:
                 self._held.move_to_end(number)
                 return self._held[number]
-        return self._keep(number, self._dataset.read(number))
+        return self._keep(number, self._dataset.read(number, cameras=self._cameras))
 
     def _keep(self, number: int, episode: Episode) -> _Shown:
         """Keep what `episode` shows; those that were used longest ago make room for it."""
-        shown = _Shown(episode, self._cameras)
+        shown = _Shown(episode)
         with self._lock:
             if number not in self._held:
                 self._held[number] = shown
@@ -168,9 +168,9 @@ class _Shown:
     those of this size once they are free, 5 GiB of pictures that came and went took 12 GiB.
     """
 
-    def __init__(self, episode: Episode, cameras: Sequence[str]) -> None:
+    def __init__(self, episode: Episode) -> None:
         self._instruction, self._stamps_s = episode.instruction, episode.stamps_s
-        self._images = {name: _in_own_pages(episode.images[name]) for name in cameras}
+        self._images = {name: _in_own_pages(pictures) for name, pictures in episode.images.items()}
         self.num_bytes = sum(pictures.nbytes for pictures in self._images.values())
 
     def observation(self, step: int) -> Observation:

@@ -59,13 +59,13 @@ class EpisodeDataset:
     def __len__(self) -> int:
         return len(self.raw)
 
-    def read(self, index: int) -> Episode:
-        """Episode `index`.
+    def read(self, index: int, *, cameras: Iterable[str] | None = None) -> Episode:
+        """Episode `index`; with `cameras`, the pictures of these alone.
 
         Raises:
-            EpisodeError: no such episode, or its files are missing or damaged.
+            EpisodeError: no such episode or camera, or its files are missing or damaged.
         """
-        raw = self.raw.read(index)
+        raw = self.raw.read(index, cameras=None if cameras is None else [CAMERA_PREFIX + name for name in cameras])
         with damage(self.raw.rows[index].data):
             return _to_episode(raw)
 
@@ -75,7 +75,7 @@ class EpisodeDataset:
         Raises:
             EpisodeError: as `read`, but for what is wrong with its pictures.
         """
-        columns = self.raw.read(index, pictures=False).columns
+        columns = self.raw.read(index, cameras=()).columns
         actions: FloatArray = columns["action"]
         with damage(self.raw.rows[index].data):
             require_finite({"actions": actions})

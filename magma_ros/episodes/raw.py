@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,28 +69,26 @@ class RawDataset:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, index: int, *, pictures: bool = True) -> RawEpisode:
-        """Episode `index`, if wanted without its `pictures`, which take nearly all of the time.
+    def read(self, index: int, *, cameras: Collection[str] | None = None) -> RawEpisode:
+        """Episode `index`; with `cameras`, the pictures of these features alone, which take nearly all of the time.
 
         Raises:
-            EpisodeError: no such episode, or a file of it is missing, cut off, damaged, or another episode's.
+            EpisodeError: no such episode or camera, or a file of it is missing, cut off, damaged, or another episode's.
         """
         if not 0 <= index < len(self):
             raise EpisodeError(f"{self.folder}: no episode {index}, available 0 to {len(self) - 1}")
+        wanted = [name for name in self.camera_keys if cameras is None or name in cameras]
+        if cameras is not None and len(wanted) < len(cameras):
+            raise EpisodeError(f"{self.folder}: expected the pictures {sorted(cameras)}, available {self.camera_keys}")
         row = self.rows[index]
         with damage(row.data):
-            names = self._names_of_columns()
-            kept = None if pictures else names
-            table = tables.read_rows(row.data, first_row=row.first_row, num_rows=row.length, columns=kept)
+            names = [name for name, feature in self.features.items() if feature.dtype not in _PICTURES]
+            table = tables.read_rows(row.data, first_row=row.first_row, num_rows=row.length, columns=[*names, *wanted])
             columns = {name: _column(table, name, self.features[name]) for name in names}
             self._require_own(columns, row)
-            cameras = self.camera_keys if pictures else ()
-            shown = {name: self._pictures(table, row, name) for name in cameras}
+            shown = {name: self._pictures(table, row, name) for name in wanted}
             instructions = tuple(self._instruction(int(number)) for number in columns["task_index"])
         return RawEpisode(columns, shown, instructions, row.record)
-
-    def _names_of_columns(self) -> list[str]:
-        return [name for name, feature in self.features.items() if feature.dtype not in _PICTURES]
 
     def _pictures(self, table: pa.Table, row: RawRow, name: str) -> ImageArray:
         if self.features[name].dtype == "image":

@@ -45,8 +45,8 @@ def row_groups(path: Path, *, num_rows: int) -> Iterator[pa.Table]:
         raise EpisodeError(f"{path}: {num_rows} rows are missing at its end")
 
 
-def read_rows(path: Path, *, first_row: int, num_rows: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of a file, if wanted only some columns of them; only the row groups that hold them are read.
+def read_rows(path: Path, *, first_row: int, num_rows: int, columns: Sequence[str]) -> pa.Table:
+    """Rows of a file and those of `columns` that it has; only the row groups that hold them are read.
 
     Raises:
         EpisodeError: the file is shorter.
@@ -59,7 +59,7 @@ def read_rows(path: Path, *, first_row: int, num_rows: int, columns: Sequence[st
             raise EpisodeError(
                 f"{path}: expected rows {first_row} to {first_row + num_rows - 1}, got {starts[-1]} rows"
             )
-        table = file.read_row_groups(groups, columns=None if columns is None else list(columns), use_threads=False)
+        table = file.read_row_groups(groups, columns=list(columns), use_threads=False)
     return table.slice(first_row - starts[groups[0]], num_rows)
 
 

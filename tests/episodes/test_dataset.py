@@ -264,6 +264,18 @@ def test_actions_are_read_without_the_pictures(tmp_path: Path, pictures: Picture
         dataset.picture_bytes(1, ["image", "wrist"])
 
 
+@pytest.mark.parametrize("pictures", ["png", "video"])
+def test_the_pictures_of_some_cameras_are_read_alone(tmp_path: Path, pictures: Pictures) -> None:
+    """Everything else is there; a camera that was not recorded is an error."""
+    images = {name: make_episode(seed=seed).images["image"] for seed, name in enumerate(("image", "wrist"))}
+    dataset = write(tmp_path, make_episode(images=images), pictures=pictures)
+    whole, part = dataset.read(0), dataset.read(0, cameras=["wrist"])
+    assert ["wrist"] == list(part.images)
+    assert_same(dataclasses.replace(whole, images={"wrist": whole.images["wrist"]}), part)
+    with pytest.raises(EpisodeError, match=r"expected the pictures \['observation.images.side'\]"):
+        dataset.read(0, cameras=["side"])
+
+
 def test_actions_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     """A NaN that came in behind the writer's back is an error of the file, with the step."""
     dataset = write(tmp_path, make_episode(4))

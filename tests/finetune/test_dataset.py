@@ -96,7 +96,9 @@ def test_no_picture_is_read_before_its_turn(episodes_folder: Path, pipeline: Pip
     """A dataset of any size is ready to train as soon as its actions are read; then each episode is read once."""
     reads: list[int] = []
     read = EpisodeDataset.read
-    monkeypatch.setattr(EpisodeDataset, "read", lambda self, number: reads.append(number) or read(self, number))
+    monkeypatch.setattr(
+        EpisodeDataset, "read", lambda self, number, **wanted: reads.append(number) or read(self, number, **wanted)
+    )
     source = source_of(pipeline, episodes_folder)
     assert [] == reads
     for index in (2 * 6 + 3, 2 * 6 + 1, 7 * 6):
@@ -113,7 +115,7 @@ def test_little_memory_changes_the_order_and_no_sample(episodes_folder: Path, pi
     assert [4, 4, 4] == [len(set(order[start : start + 24] // 6)) for start in (0, 24, 48)]
     reads: list[int] = []
     read = third._dataset.read
-    third._dataset.read = lambda number: reads.append(number) or read(number)
+    third._dataset.read = lambda number, **wanted: reads.append(number) or read(number, **wanted)
     for index in order.tolist():
         here, there = third.sample(index, any_generator()), whole.sample(index, any_generator())
         np.testing.assert_array_equal(there.model_input.images[0], here.model_input.images[0])
