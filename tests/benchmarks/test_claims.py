@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -15,15 +14,8 @@ TASKS, SEEDS = ("carrot", "spoon"), (0, 1, 2)
 
 
 @pytest.fixture
-def claim_report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return _benchmark("claim_report", monkeypatch)
-
-
-def _benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of `benchmarks/`, which is no package."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    __import__(name)
-    return sys.modules[name]
+def claim_report(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("claim_report")
 
 
 def trials(share: float, *, count: int = 50) -> dict[tuple[int, str, int], bool]:
@@ -54,9 +46,9 @@ def test_a_ratio_to_nothing_is_none(claim_report: ModuleType) -> None:
     assert (None, None) == (found["ratio"], found["ratio_interval"])
 
 
-def test_each_ablation_changes_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_ablation_changes_its_recipe(benchmark_module: Callable[[str], ModuleType]) -> None:
     """All rows are recipes; only the first is unchanged, and demonstrations alone change one."""
-    ablations = _benchmark("ablations", monkeypatch)
+    ablations = benchmark_module("ablations")
     recipe = read_recipe("adapt_my_robot")
     changed = {name for name, row in ablations.VARIANTS.items() if to_plain(row.change(recipe)) != to_plain(recipe)}
     assert {"as it is", "demonstrations without perturbation"} == set(ablations.VARIANTS) - changed

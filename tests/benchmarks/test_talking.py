@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,10 +14,8 @@ MARKS = (Mark(1, 100.0, 100.0), Mark(4, 192.0, 128.0))
 
 
 @pytest.fixture
-def talking(monkeypatch: pytest.MonkeyPatch):
-    """`benchmarks/talking.py`, which is in no package."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    return __import__("talking")
+def talking(benchmark_module):
+    return benchmark_module("talking")
 
 
 def scene_of(asked: Asked) -> AskedScene:
