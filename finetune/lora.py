@@ -1,4 +1,4 @@
-"""LoRA by PEFT: put into the network, taken out again as plain weights or as an adapter, and merged.
+"""LoRA by PEFT: put into the network, taken out again as an adapter, and merged with its base.
 
 Low-rank adaptation is Hu et al. 2021 (arXiv 2106.09685); over a base in nf4 it is Dettmers et al. 2023 (2305.14314).
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from magma_ros import checkpoint
-from magma_ros.adapter_files import Base, is_adapter, read_base, read_changes, write_adapter
+from magma_ros.adapter_files import Base, is_adapter, write_adapter
 from magma_ros.entropy_bounds import EntropyBounds
 from magma_ros.errors import CheckpointError, TrainingError
 from magma_ros.finetune.parts import Parts, is_lora, trainable
@@ -26,7 +26,6 @@ from magma_ros.pipeline import MANIFEST_NAME, Pipeline
 
 _NAME = "default"
 _BLOCKS = "language_model.model.layers."
-_BASE_LAYER = ".base_layer"
 
 
 def inject(network: MagmaNetwork, layers: Sequence[str], parts: Parts) -> None:
@@ -82,35 +81,14 @@ def quantize_base(network: MagmaNetwork, device: torch.device) -> None:
     network.__dict__["is_loaded_in_4bit"] = True  # where peft looks for it
 
 
-def plain_state(network: MagmaNetwork, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """What `MagmaNetwork(network.config).load_state_dict` takes: every LoRA worked into its weight, in float32.
-
-    A weight that no LoRA changes is the very tensor of `state`, not a copy.
+def trained_changes(network: MagmaNetwork, state: Mapping[str, Tensor] | None = None) -> dict[str, WeightChange]:
+    """The release's key → what training changed of that weight.
 
     Args:
         network: As `prepare` left it.
         state: Values to use in place of the network's own, by the names of its `state_dict()`: averaged ones, or ones
             that were gathered from several devices.
-
-    Raises:
-        TrainingError: the base is in nf4, whose weights are not the checkpoint's; see `merge_adapter`.
     """
-    state = network.state_dict() if state is None else state
-    plain: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if is_lora(name):
-            continue
-        if value.dtype == torch.uint8:
-            raise TrainingError(f"{name}: expected whole weights, got nf4; save the adapter and merge it into its base")
-        layer, _, leaf = name.rpartition(".")
-        owner = layer.removesuffix(_BASE_LAYER)
-        adapted = leaf == "weight" and owner != layer
-        plain[f"{owner}.{leaf}"] = _low_rank(network, owner, state).apply(value) if adapted else value
-    return plain
-
-
-def trained_changes(network: MagmaNetwork, state: Mapping[str, Tensor] | None = None) -> dict[str, WeightChange]:
-    """The release's key → what training changed of that weight; `state` as in `plain_state`."""
     state = network.state_dict() if state is None else state
     changes: dict[str, WeightChange] = {}
     for name in trainable(network):
@@ -141,7 +119,7 @@ def save_adapter(
         base: The checkpoint that the network was loaded from, see `adapter_files.describe_base`.
         pipeline: What the network was trained with.
         training: Data, seeds, steps and figures of the run, kept in the manifest.
-        state: As in `plain_state`.
+        state: As in `trained_changes`.
 
     Raises:
         CheckpointError: the base is not where it was, or has other weights by now.
@@ -149,25 +127,6 @@ def save_adapter(
     changes = trained_changes(network, state)
     write_adapter(folder, changes=changes, base=base, alpha=parts.lora_alpha, dropout=parts.lora_dropout)
     checkpoint.complete_checkpoint(folder, pipeline=pipeline, training=training)
-
-
-def load_adapter(folder: Path, network: MagmaNetwork, *, base: Base) -> None:
-    """Put an adapter's numbers into a network that `prepare` made trainable in the same places.
-
-    Raises:
-        CheckpointError: it cannot be read.
-        TrainingError: it belongs to another base, or changes other weights than the network trains.
-    """
-    if read_base(folder).weights != base.weights:
-        raise TrainingError(f"{folder}: expected an adapter of {base.source}, got one of other weights")
-    new, old = read_changes(folder), trained_changes(network)
-    differing = sorted(new.keys() ^ old.keys()) or [key for key in new if not _same_form(new[key], old[key])]
-    if differing:
-        raise TrainingError(f"{folder}: expected changes of what the network trains, but {differing[:8]} differ")
-    with torch.no_grad():
-        for key, change in new.items():
-            for target, value in zip(_tensors(old[key]), _tensors(change), strict=True):
-                target.copy_(value)
 
 
 def merge_adapter(source: Path, output: Path, *, dtype: str = "bfloat16") -> None:
@@ -199,14 +158,3 @@ def _low_rank(network: MagmaNetwork, layer: str, state: Mapping[str, Tensor]) ->
     down, up = (state[f"{layer}.lora_{side}.{_NAME}.weight"] for side in "AB")
     scaling: Any = network.get_submodule(layer).scaling
     return LowRank(down.detach(), up.detach(), float(scaling[_NAME]))
-
-
-def _tensors(change: WeightChange) -> tuple[Tensor, ...]:
-    return (change.down, change.up) if isinstance(change, LowRank) else (change.value,)
-
-
-def _same_form(one: WeightChange, other: WeightChange) -> bool:
-    def form(change: WeightChange) -> list[tuple[int, ...]]:
-        return [tuple(tensor.shape) for tensor in _tensors(change)]
-
-    return type(one) is type(other) and form(one) == form(other)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from magma_ros.action_tokens import ActionTokenizer
-from magma_ros.finetune.batches import END, TEXT, TrainingBatch, collate
-from magma_ros.finetune.mixture import Sample
-from magma_ros.model.adapter import MagmaModel
+from magma_ros.finetune.batches import END, TEXT, TrainingBatch
 from magma_ros.model.decoding import NUM_ACTION_BINS, NUM_ACTION_TOKENS
 from magma_ros.model.network import MagmaNetwork
 
@@ -115,16 +112,6 @@ class Objective(nn.Module):
             1, 3, side, side, device=self.network.embeddings.device, dtype=self.network.embeddings.dtype
         )
         return 0.0 * self.network.image_features(blank, torch.ones(1, 2, dtype=torch.int64)).float().sum()
-
-
-def batch_loss(model: MagmaModel, samples: Sequence[Sample], *, bin_sigma: float) -> StepFigures:
-    """Loss and figures of one batch of actions, conversations or both; `bin_sigma` as in `Objective`.
-
-    Raises:
-        InvalidInputError: as `collate`.
-    """
-    figures: StepFigures = Objective(model.network, bin_sigma=bin_sigma)(collate(model.processor, samples))
-    return figures
 
 
 def _wanted(sigma: float) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from magma_ros.checkpoint import describe_runtime
 from magma_ros.errors import RecipeError
 from magma_ros.finetune.batches import TrainingBatch, collate
+from magma_ros.finetune.clock import TrainingClock
 from magma_ros.finetune.curves import Curves
 from magma_ros.finetune.devices import Devices
 from magma_ros.finetune.freed_memory import keep_freed_memory
@@ -77,7 +77,7 @@ class _Job:
         origin = claim(recipe, self._start, self._material) if devices.is_first else {}
         self._devices.wait_for_all()
         self.result = Result(recipe, self._start, self._pipeline, self._material, origin)
-        self._clock = _Clock(recipe.batch_size)
+        self._clock = TrainingClock(recipe.batch_size)
         self._figures: dict[str, float] = {}
 
     def train(self) -> None:
@@ -91,10 +91,11 @@ class _Job:
         held_out = self._held_out()
         batches = self._batches(run.step)
         with Curves(recipe, from_step=run.step, writes=devices.is_first) as curves:
+            self._clock.begin_step()
             for parts in batches:
                 rate = run.learning_rate
-                with self._clock:
-                    tally = run.advance(parts)
+                tally = run.advance(parts)
+                self._clock.end_step()
                 curves.write(run.step, self._figures_of(run, tally, rate, held_out))
                 if self._is_due(run.step, recipe.save_every):
                     witness.verify(run.network)
@@ -103,6 +104,7 @@ class _Job:
                     self._write(run)
                     if devices.is_first:
                         self.result.publish()
+                self._clock.begin_step()
         self._write(run)
 
     def _find_start(self) -> Start:
@@ -126,7 +128,7 @@ class _Job:
         saved = SavedState.newest(self._recipe.output, self._devices)
         if saved is not None:
             run.restore(saved)
-            self._clock.elapsed_s = float(saved.progress["elapsed_s"])
+            self._clock.earlier_s = float(saved.progress["elapsed_s"])
             self._figures = dict(saved.progress["figures"])
             _LOG.info("going on at step %d", run.step)
 
@@ -183,28 +185,3 @@ class _Job:
                 "metrics": dict(self._figures),
             }
             self.result.write(run.network, trained, facts)
-
-
-class _Clock:
-    """Time spent on optimiser steps, over all starts of a run; `with` it around each step."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.elapsed_s = 0.0
-        self._batch_size = batch_size
-        self._begun_s = self._lately_s = 0.0
-        self._num_lately = 0
-
-    def __enter__(self) -> None:
-        self._begun_s = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        taken_s = time.perf_counter() - self._begun_s
-        self.elapsed_s += taken_s
-        self._lately_s += taken_s
-        self._num_lately += 1
-
-    def figures(self) -> dict[str, float]:
-        """All time, and samples per second since the last call."""
-        rate = self._num_lately * self._batch_size / self._lately_s
-        self._lately_s, self._num_lately = 0.0, 0
-        return {"elapsed_s": round(self.elapsed_s, 3), "samples_per_s": round(rate, 2)}

@@ -100,19 +100,17 @@ class LatencyHistogram:
 class Rate:
     """How often something happened in the last `window_s`, from at most `max_ticks` moments."""
 
-    __slots__ = ("_moments_s", "_window_s", "num_ticks")
+    __slots__ = ("_moments_s", "_window_s")
 
     def __init__(self, *, window_s: float = 5.0, max_ticks: int = 512) -> None:
         self._moments_s: deque[float] = deque(maxlen=max_ticks)
         self._window_s = window_s
-        self.num_ticks = 0
 
     def tick(self, now_s: float) -> None:
         """It happened now [s]; a clock that went back starts the window again."""
         if self._moments_s and now_s < self._moments_s[-1]:
             self._moments_s.clear()
         self._moments_s.append(now_s)
-        self.num_ticks += 1
 
     def hz(self, now_s: float) -> float:
         """Times in a second [Hz], too low by at most one in the window; 0 with fewer than two in it.

@@ -92,11 +92,6 @@ class NoopPolicy:
         """Nothing to release."""
 
 
-def needs_pictures(name: str) -> bool:
-    """Whether the policy called `name` looks at pictures; the scripted ones do not."""
-    return name not in SCRIPTED
-
-
 def load_policy(name: str, env: Env, *, seed: int = 0, options: LoadOptions | None = None) -> Policy:
     """The policy called `name`: `expert`, `random`, `noop`, or what `policies.open_policy` knows.
 

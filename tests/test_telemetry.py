@@ -118,7 +118,6 @@ def test_a_clock_that_went_back_starts_the_rate_again() -> None:
     for now_s in (100.0, 100.1, 0.0, 0.5, 1.0):
         rate.tick(now_s)
     assert 2.0 == rate.hz(1.0)
-    assert 5 == rate.num_ticks
 
 
 def test_reasons_are_listed_most_frequent_first() -> None:

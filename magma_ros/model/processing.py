@@ -54,11 +54,6 @@ class ModelBatch:
         """Place of each token in its row, padding not counted, shape (B, L) int64."""
         return (self.attention_mask.cumsum(dim=1) - 1).clamp(min=0)
 
-    def followed_by(self, ids: Tensor) -> ModelBatch:
-        """The same batch with `ids`, shape (B, n), written behind every prompt."""
-        mask = torch.cat([self.attention_mask, torch.ones_like(ids)], dim=1)
-        return replace(self, ids=torch.cat([self.ids, ids], dim=1), attention_mask=mask)
-
     def to(self, device: torch.device, dtype: torch.dtype) -> ModelBatch:
         """The same batch on `device`, its pixels in `dtype`."""
         pixels, ids, mask = self.pixels.to(device, dtype), self.ids.to(device), self.attention_mask.to(device)

@@ -31,10 +31,8 @@ from magma_ros.sim.libero.resources import init_states, problem_file
 from magma_ros.sim.suites import FIRST_DEMO_SEED
 from magma_ros.types import FloatArray, frozen_array
 
-PHYSICS_STEPS = 25
-"""Of 2 ms, in one control step."""
 PICTURE_STEP = 24
-"""robosuite takes its pictures after this one of them, and MuJoCo has moved the scene's geometry only to its beginning.
+"""robosuite takes its pictures after this one of a control step's 25 physics steps, with the geometry of its beginning.
 
 Its sampling clock is updated twice before the first step (reset, official state), ticks 25 times a step and comes round
 on the 23rd tick; the next one samples. So upstream's picture is 4 ms older than the state that it comes with.

@@ -28,8 +28,6 @@ class World:
         fixtures: Names of what stands where the seed put it, such as `wooden_cabinet_1`.
         regions: Names of the boxes that predicates speak of, such as `basket_1_contain_region`.
         goal: The predicates that must all hold.
-        initial: The predicates that say where things start.
-        of_interest: Upstream's list of what the task is about, mostly the thing to move and where to.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -40,8 +38,6 @@ class World:
         self.fixtures = tuple(sorted(domain.fixtures_dict))
         self.regions = tuple(sorted(domain.object_sites_dict))
         self.goal = _predicates(domain.parsed_problem["goal_state"])
-        self.initial = _predicates(domain.parsed_problem["initial_state"])
-        self.of_interest: tuple[str, ...] = tuple(domain.obj_of_interest)
         self._base = self._model.body(simulation.robot.robot_model.root_body).id
         self._grip_site = simulation.robot.eef_site_id
         self._fingers = simulation.robot._ref_gripper_joint_pos_indexes  # noqa: SLF001 - robosuite's only list of them

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from magma_ros.finetune.batches import collate
 from magma_ros.finetune.mixture import Sample
-from magma_ros.finetune.objective import batch_loss
+from magma_ros.finetune.objective import Objective, StepFigures
 from magma_ros.finetune.parts import trainable
 from magma_ros.model.adapter import MagmaModel
 from magma_ros.prompts import robot_action_prompt
@@ -38,6 +39,12 @@ def action_samples(model: MagmaModel, *, count: int = 2) -> list[Sample]:
         )
         for _ in range(count)
     ]
+
+
+def batch_loss(model: MagmaModel, samples: Sequence[Sample], *, bin_sigma: float) -> StepFigures:
+    """Loss and figures of one batch."""
+    figures: StepFigures = Objective(model.network, bin_sigma=bin_sigma)(collate(model.processor, samples))
+    return figures
 
 
 def backward(model: MagmaModel, samples: Sequence[Sample], *, bf16: bool = False) -> float:

@@ -16,11 +16,11 @@ from magma_ros.errors import ConversationError
 from magma_ros.finetune.batches import collate
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.mixture import Sample
-from magma_ros.finetune.objective import batch_loss
 from magma_ros.mark_text import MarkText, parse_som, som_answer
 from magma_ros.model.processing import MagmaProcessor
 from magma_ros.prompts import Message
 from tests.finetune.networks import magma_8b_processor, magma_tiny
+from tests.finetune.small_steps import batch_loss
 from tests.model.random_checkpoints import random_model
 
 ONE_PICTURE = {

@@ -1,4 +1,4 @@
-"""A LoRA comes out of training as plain weights or as an adapter, and both are the network that was trained."""
+"""A LoRA comes out of training as an adapter, and that is the network that was trained."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from magma_ros import checkpoint, checkpoint_files
 from magma_ros.adapter_files import describe_base
 from magma_ros.checkpoint import load_model, load_pipeline, load_policy
 from magma_ros.cli import main
 from magma_ros.entropy_bounds import EntropyBounds
-from magma_ros.errors import CheckpointError, TrainingError
+from magma_ros.errors import CheckpointError
 from magma_ros.finetune import lora
 from magma_ros.finetune.parts import Parts, prepare, trainable
 from magma_ros.inspection.facts import inspect
 from magma_ros.model.adapter import MagmaModel
-from magma_ros.model.network import MagmaNetwork
 from magma_ros.types import Observation
 from tests.finetune.small_steps import action_samples, take_steps
 from tests.model.random_checkpoints import write_random_checkpoint
@@ -44,18 +44,19 @@ def trained(base: Path, parts: Parts) -> MagmaModel:
     return model
 
 
+def save(folder: Path, model: MagmaModel, base: Path, parts: Parts, state: dict[str, Tensor] | None = None) -> None:
+    """The adapter's checkpoint of `model`, with other values in place of its own where there are any."""
+    checkpoint.copy_architecture(base, folder)
+    described, pipeline = describe_base(base), load_pipeline(base)
+    lora.save_adapter(
+        folder, model.network, parts, base=described, pipeline=pipeline, training={"steps": 3}, state=state
+    )
+
+
 def saved(folder: Path, base: Path, parts: Parts) -> MagmaModel:
     """As `trained`, with the adapter's checkpoint written into `folder`."""
     model = trained(base, parts)
-    checkpoint.copy_architecture(base, folder)
-    lora.save_adapter(
-        folder,
-        model.network,
-        parts,
-        base=describe_base(base),
-        pipeline=load_pipeline(base),
-        training={"steps": 3},
-    )
+    save(folder, model, base, parts)
     return model
 
 
@@ -65,63 +66,55 @@ def scores(model: MagmaModel) -> Any:
 
 
 def test_a_new_lora_changes_no_bit(tmp_path: Path) -> None:
-    """Before the first step the plain weights are the checkpoint's, bit for bit, under the checkpoint's names."""
-    base = write_random_checkpoint(tmp_path)
-    network = load_model(base).network
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    before["projector.proj.0.weight"].view(-1)[0] = -0.0
-    network.load_state_dict(before)
-    prepare(network, LORA)
-    plain = lora.plain_state(network)
-    assert before.keys() == plain.keys()
-    assert [] == [n for n in before if before[n].numpy().tobytes() != plain[n].numpy().tobytes()]
+    """Before the first step the opened adapter's weights are the base's, bit for bit."""
+    base = write_random_checkpoint(tmp_path / "base")
+    model = load_model(base)
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    prepare(model.network, LORA)
+    save(tmp_path / "adapter", model, base, LORA)
+    opened = load_model(tmp_path / "adapter").network.state_dict()
+    assert before.keys() == opened.keys()
+    assert [] == [n for n in before if before[n].numpy().tobytes() != opened[n].numpy().tobytes()]
 
 
-@pytest.mark.parametrize("parts", [LORA, MIXED])
-def test_plain_weights_answer_as_the_lora_did(parts: Parts, tmp_path: Path) -> None:
-    """A network without LoRA that loads them scores every action as the trained one, and not as the base."""
-    base = write_random_checkpoint(tmp_path)
-    model = trained(base, parts)
-    network = MagmaNetwork(model.network.config).eval()
-    network.load_state_dict(lora.plain_state(model.network))
-    expected = scores(model)
-    np.testing.assert_allclose(scores(MagmaModel(network, model.processor)), expected, atol=1e-5)
-    assert np.abs(scores(load_model(base)) - expected).max() > 1e-2
-
-
-def test_plain_weights_are_those_that_peft_merges(tmp_path: Path) -> None:
+def test_an_adapters_weights_are_those_that_peft_merges(tmp_path: Path) -> None:
     """The library's own merge of each layer gives the same matrices."""
-    model = trained(write_random_checkpoint(tmp_path), LORA)
-    plain = lora.plain_state(model.network)
+    base = write_random_checkpoint(tmp_path / "base")
+    model = saved(tmp_path / "adapter", base, LORA)
+    opened = load_model(tmp_path / "adapter").network.state_dict()
     for name in [name.partition(".lora_A.")[0] for name in trainable(model.network) if ".lora_A." in name]:
         layer: Any = model.network.get_submodule(name)
         layer.merge()
-        torch.testing.assert_close(layer.base_layer.weight.detach(), plain[f"{name}.weight"])
+        torch.testing.assert_close(layer.base_layer.weight.detach(), opened[f"{name}.weight"])
 
 
 def test_other_values_can_be_put_in_their_place(tmp_path: Path) -> None:
-    """Averaged numbers give averaged plain weights, without touching the network."""
-    model = trained(write_random_checkpoint(tmp_path), MIXED)
+    """Averaged numbers are saved in place of the network's own, without touching it."""
+    base = write_random_checkpoint(tmp_path / "base")
+    model = trained(base, MIXED)
     zeros = {name: torch.zeros_like(value) for name, value in trainable(model.network).items() if ".lora_B." in name}
     head = {"language_model.lm_head.weight": torch.full((586, 32), 0.5)}
-    plain = lora.plain_state(model.network, {**model.network.state_dict(), **zeros, **head})
-    base = load_model(tmp_path).network.state_dict()
+    expected = scores(model)
+    save(tmp_path / "averaged", model, base, MIXED, {**model.network.state_dict(), **zeros, **head})
+    save(tmp_path / "own", model, base, MIXED)
+    averaged, own, before = (load_model(tmp_path / name).network.state_dict() for name in ("averaged", "own", "base"))
     name = "language_model.model.layers.0.self_attn.q_proj.weight"
-    assert torch.equal(base[name], plain[name])
-    assert torch.equal(head["language_model.lm_head.weight"], plain["language_model.lm_head.weight"])
-    assert not torch.equal(base[name], lora.plain_state(model.network)[name])
+    assert torch.equal(before[name], averaged[name])
+    assert torch.equal(head["language_model.lm_head.weight"], averaged["language_model.lm_head.weight"])
+    assert not torch.equal(before[name], own[name])
+    np.testing.assert_array_equal(expected, scores(model))
 
 
 @pytest.mark.parametrize("parts", [LORA, MIXED])
 def test_an_adapter_acts_without_peft(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its folder opens like any checkpoint where peft is not installed, with the weights of the merged network."""
+    """Where peft is not installed its folder opens like any checkpoint, and scores as what was trained."""
     base = write_random_checkpoint(tmp_path / "base")
     model = saved(tmp_path / "adapter", base, parts)
+    expected = scores(model)
+    assert np.abs(scores(load_model(base)) - expected).max() > 1e-2
     monkeypatch.setitem(sys.modules, "peft", None)
     assert not (tmp_path / "adapter" / "model.safetensors").exists()
-    opened = load_model(tmp_path / "adapter").network.state_dict()
-    plain = lora.plain_state(model.network)
-    assert [] == [name for name in plain if not torch.equal(plain[name], opened[name])]
+    np.testing.assert_allclose(scores(load_model(tmp_path / "adapter")), expected, atol=1e-5)
     policy = load_policy(tmp_path / "adapter")
     picture = action_samples(model)[0].model_input.images[0]
     chunk = policy.infer(Observation({"image": picture}, "put carrot on plate", stamp_s=0.0))
@@ -166,24 +159,6 @@ def test_a_folder_is_not_merged_over(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not exist yet"):
         lora.merge_adapter(tmp_path / "adapter", base)
     checkpoint_files.verify_files(base)
-
-
-def test_an_adapter_can_be_trained_on(tmp_path: Path) -> None:
-    """Its numbers come back into a prepared network; another base or other layers are refused."""
-    base = write_random_checkpoint(tmp_path / "base")
-    model = saved(tmp_path / "adapter", base, MIXED)
-    network = load_model(base).network
-    prepare(network, MIXED)
-    lora.load_adapter(tmp_path / "adapter", network, base=describe_base(base))
-    ours, theirs = trainable(model.network), trainable(network)
-    assert [] == [name for name in ours if not torch.equal(ours[name], theirs[name])]
-    other = describe_base(write_random_checkpoint(tmp_path / "other", seed=1))
-    with pytest.raises(TrainingError, match="got one of other weights"):
-        lora.load_adapter(tmp_path / "adapter", network, base=other)
-    network = load_model(base).network
-    prepare(network, LORA)
-    with pytest.raises(TrainingError, match="expected changes of what the network trains"):
-        lora.load_adapter(tmp_path / "adapter", network, base=describe_base(base))
 
 
 def test_peft_reads_the_files(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def a_question(text: str = "What is on the table?") -> ModelInput:
 
 def plain_logits(model: MagmaModel, item: ModelInput, answer: list[int]) -> Tensor:
     """Scores of every token after `answer`, by running the whole sequence anew, without any cache or padding."""
-    longer = model.processor([item]).followed_by(torch.tensor([answer], dtype=torch.int64).reshape(1, -1))
+    longer = model.processor([item], answers=[answer])
     with torch.inference_mode():
         return model.network.language_model.lm_head(model.network(longer)[:, -1])[0]
 

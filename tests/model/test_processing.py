@@ -136,15 +136,16 @@ def test_shorter_rows_are_padded_on_the_left(processor: MagmaProcessor) -> None:
 
 
 def test_answers_are_written_behind_their_prompts(processor: MagmaProcessor) -> None:
-    """Rows are padded prompt and answer; with answers of one length the batch is `followed_by` them."""
+    """Rows are padded prompt and answer; with answers of one length each stands behind its prompt."""
     image = np.zeros((64, 64, 3), np.uint8)
     other = prompts.robot_action_prompt("stack the green block on the yellow block", use_image_start_end=True)
     inputs = [ModelInput((image,), PROMPT), ModelInput((image,), other)]
     even = processor(inputs, answers=[[4, 5], [6, 7]])
-    followed = processor(inputs).followed_by(torch.tensor([[4, 5], [6, 7]]))
-    assert torch.equal(followed.ids, even.ids)
-    assert torch.equal(followed.attention_mask, even.attention_mask)
-    assert torch.equal(followed.pixels, even.pixels)
+    asked = processor(inputs)
+    assert torch.equal(torch.cat([asked.ids, torch.tensor([[4, 5], [6, 7]])], dim=1), even.ids)
+    written = torch.ones(2, 2, dtype=asked.attention_mask.dtype)
+    assert torch.equal(torch.cat([asked.attention_mask, written], dim=1), even.attention_mask)
+    assert torch.equal(asked.pixels, even.pixels)
     uneven = processor(inputs, answers=[[4] * 90, []])
     for row, answer in enumerate(([4] * 90, [])):
         alone = processor(inputs[row : row + 1]).ids[0].tolist()

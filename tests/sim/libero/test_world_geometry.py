@@ -74,8 +74,7 @@ class Scene:
             objects_dict=dict.fromkeys(["stone", "ball"]),
             fixtures_dict=dict.fromkeys(["wedge", "cabinet"]),
             object_sites_dict={"drawer_region": SimpleNamespace(size=[0.01, 0.02, 0.03]), "a_region": None},
-            parsed_problem={"goal_state": [["on", "ball", "can"]], "initial_state": [["open", "drawer_region"]]},
-            obj_of_interest=["stone", "can"],
+            parsed_problem={"goal_state": [["on", "ball", "can"]]},
             obj_body_id=body,
         )
         address = {name: int(self.model.joint(name).qposadr[0]) for name in ("arm", "left", "right")}
@@ -110,13 +109,11 @@ def world(scene) -> World:
 
 
 def test_names_are_sorted_and_predicates_are_tuples(world) -> None:
-    """In whatever order upstream lists them; what the task is about stays in upstream's."""
+    """In whatever order upstream lists them."""
     assert world.objects == ("ball", "stone")
     assert world.fixtures == ("cabinet", "wedge")
     assert world.regions == ("a_region", "drawer_region")
     assert world.goal == (("on", "ball", "can"),)
-    assert world.initial == (("open", "drawer_region"),)
-    assert world.of_interest == ("stone", "can")
 
 
 def test_predicates_are_answered_by_the_simulation(scene, world) -> None:
