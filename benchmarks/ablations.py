@@ -1,6 +1,6 @@
 """What each choice of a recipe is worth: one changed at a time, the same demonstrations, steps and trials.
 
-`python benchmarks/ablations.py --output outputs/ablations`: 52 minutes on two cores. It goes on where
+`python benchmarks/ablations.py --output outputs/ablations`: 54 minutes on two cores. It goes on where
 it stopped. The recipe is `adapt_my_robot`, magma-tiny to a robot that stands differently, for one task; every row is
 trained once for each training seed, and differences to the first row are paired by trial and training seed.
 """
