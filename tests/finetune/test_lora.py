@@ -66,13 +66,19 @@ def scores(model: MagmaModel) -> Any:
 
 
 def test_a_new_lora_changes_no_bit(tmp_path: Path) -> None:
-    """Before the first step the opened adapter's weights are the base's, bit for bit."""
-    base = write_random_checkpoint(tmp_path / "base")
+    """Before the first step the opened adapter's weights are the base's, bit for bit, a negative zero among them."""
+    source, base = write_random_checkpoint(tmp_path / "source"), tmp_path / "base"
+    network = load_model(source).network
+    with torch.no_grad():
+        network.get_parameter("projector.proj.0.weight").view(-1)[0] = -0.0
+    checkpoint.copy_architecture(source, base)
+    checkpoint.save_checkpoint(base, network=network, pipeline=load_pipeline(source), training={}, dtype="float32")
     model = load_model(base)
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     prepare(model.network, LORA)
     save(tmp_path / "adapter", model, base, LORA)
     opened = load_model(tmp_path / "adapter").network.state_dict()
+    assert np.signbit(opened["projector.proj.0.weight"].view(-1)[0].numpy())
     assert before.keys() == opened.keys()
     assert [] == [n for n in before if before[n].numpy().tobytes() != opened[n].numpy().tobytes()]
 

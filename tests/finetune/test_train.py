@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +18,16 @@ from magma_ros.cli import main
 from magma_ros.entropy_bounds import bounds_above
 from magma_ros.episodes import Episode, EpisodeDataset, EpisodeWriter
 from magma_ros.errors import RecipeError, TrainingError
+from magma_ros.finetune.batches import TrainingBatch, collate
 from magma_ros.finetune.digests import digest
+from magma_ros.finetune.mixture import Sample
 from magma_ros.finetune.parts import Parts
 from magma_ros.finetune.planning import workload_of
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
 from magma_ros.model.decoding import NUM_ACTION_TOKENS
+from magma_ros.model.processing import MagmaProcessor
 from tests.finetune.short_runs import curve, finetune_until_a_power_cut, losses, short_recipe, write_recipe
 from tests.invented_episodes import invented_episode
 from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
@@ -68,6 +73,25 @@ def test_a_network_learns_the_rule_and_acts_on_it(episodes_folder: Path, tmp_pat
     assert judged["policy"]["mae"]["dz_m"]["value"] < 0.2 * judged["mean"]["mae"]["dz_m"]["value"]
     assert [75, 150] == [line["step"] for line in curve(recipe) if "held_out_loss" in line]
     assert training["metrics"]["held_out_loss"] == curve(recipe)[-1]["held_out_loss"]
+
+
+def test_waiting_for_batches_is_time_of_the_run(
+    episodes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six batches of 16 that take 0.2 s each to make: at least 1.2 s, and never more than 80 samples a second."""
+
+    def slow_collate(processor: MagmaProcessor, samples: Sequence[Sample]) -> TrainingBatch:
+        time.sleep(0.2)
+        return collate(processor, samples)
+
+    monkeypatch.setattr("magma_ros.finetune.train.collate", slow_collate)
+    recipe = short_recipe(episodes_folder, tmp_path)
+    finetune(recipe)
+    lines = curve(recipe)
+    assert 6 == len(lines)
+    assert max(line["samples_per_s"] for line in lines) <= 16 / 0.2
+    assert lines[-1]["elapsed_s"] >= 6 * 0.2
+    assert read_object(tmp_path / "checkpoint" / "magma_ros.json")["training"]["elapsed_s"] >= 6 * 0.2
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(episodes_folder: Path, tmp_path: Path) -> None:
