@@ -14,11 +14,7 @@ EXECUTABLES = ("policy_node", "arm_node", "magma-ros")
 def link_checkout(root: Path, venv: Path) -> None:
     """Make `magma_ros` in `.venv` mean this checkout: modules, executables (lib/magma_ros) and shared files."""
     site_packages = next(venv.glob("lib/python3.*/site-packages"))
-    package = root / "build" / "python" / "magma_ros"
-    entries = {path.name: path for path in (root / "magma_ros").iterdir() if path.name != "__pycache__"}
-    entries.update({room: root / room for room in EXTRA_ROOMS})
-    link_exactly(package, entries)
-
+    package = link_package(root)
     write_if_different(site_packages / "magma_ros_checkout.pth", path_file(package.parent))
     link(site_packages / "magma_ros" / "__init__.py", root / "magma_ros" / "__init__.py")
     for folder in SHARED_FOLDERS:
@@ -26,6 +22,15 @@ def link_checkout(root: Path, venv: Path) -> None:
     for name in EXECUTABLES:
         install_executable(root / "scripts" / name, venv / "lib" / "magma_ros" / name, python=venv / "bin" / "python")
     install_executable(root / "scripts" / "magma-ros", venv / "bin" / "magma-ros", python=venv / "bin" / "python")
+
+
+def link_package(root: Path) -> Path:
+    """The folder `build/python/magma_ros` of a checkout, which holds one link for each module and room."""
+    package = root / "build" / "python" / "magma_ros"
+    entries = {path.name: path for path in (root / "magma_ros").iterdir() if path.name != "__pycache__"}
+    entries.update({room: root / room for room in EXTRA_ROOMS})
+    link_exactly(package, entries)
+    return package
 
 
 def path_file(folder: Path) -> str:
