@@ -106,29 +106,6 @@ def assert_within_limits(seen: list[tuple[float, Setpoint]], limits: PlayoutLimi
         assert longest_of(np.diff(acceleration, axis=0) / gap_s) <= getattr(limits, f"max_jerk_{unit}3") * SLACK
 
 
-@pytest.mark.parametrize("block", range(4))
-@settings(max_examples=250, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_net_motion_equals_the_actions_within_the_limits(block: int, seed: int) -> None:
-    """However late the actions come, and if some never do, the setpoint settles where they lead."""
-    seen, wanted = play(make_playout(), np.random.default_rng([block, seed]), faithful=True)
-    end = seen[-1][1]
-    assert np.linalg.norm(end.pose.position_m - wanted.position_m) <= 1e-6
-    assert quat_distance_rad(end.pose.quat_xyzw, wanted.quat_xyzw) <= 1e-5
-    assert end.dropped_m <= 1e-6
-    assert_within_limits(seen, LIMITS)
-
-
-@settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), limits=st.sampled_from([LIMITS, SLOW]))
-@example(seed=2588, limits=LIMITS)  # Ruckig 0.19.4 finds no synchronised way there
-def test_limits_hold_beyond_what_can_be_played(seed: int, limits: PlayoutLimits) -> None:
-    """Actions ten times too long, stops and expiry at any moment: no limit is passed, and it comes to rest."""
-    seen, _ = play(make_playout(limits), np.random.default_rng(seed), faithful=False)
-    assert_within_limits(seen, limits)
-    assert longest_of(seen[-1][1].linear_velocity_m_s) == 0
-
-
 def test_the_ways_round_are_counted() -> None:
     """A motion that Ruckig finds no synchronised way for is counted as taken without one; plain motions are not."""
     playout = make_playout()
@@ -293,3 +270,26 @@ def test_limits_are_positive_numbers(name: str, value: float) -> None:
     """A limit that is zero, negative or not finite is refused by name."""
     with pytest.raises(ContractError, match=name):
         dataclasses.replace(LIMITS, **{name: value})
+
+
+@pytest.mark.parametrize("block", range(4))
+@settings(max_examples=250, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_net_motion_equals_the_actions_within_the_limits(block: int, seed: int) -> None:
+    """However late the actions come, and if some never do, the setpoint settles where they lead."""
+    seen, wanted = play(make_playout(), np.random.default_rng([block, seed]), faithful=True)
+    end = seen[-1][1]
+    assert np.linalg.norm(end.pose.position_m - wanted.position_m) <= 1e-6
+    assert quat_distance_rad(end.pose.quat_xyzw, wanted.quat_xyzw) <= 1e-5
+    assert end.dropped_m <= 1e-6
+    assert_within_limits(seen, LIMITS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), limits=st.sampled_from([LIMITS, SLOW]))
+@example(seed=2588, limits=LIMITS)  # Ruckig 0.19.4 finds no synchronised way there
+def test_limits_hold_beyond_what_can_be_played(seed: int, limits: PlayoutLimits) -> None:
+    """Actions ten times too long, stops and expiry at any moment: no limit is passed, and it comes to rest."""
+    seen, _ = play(make_playout(limits), np.random.default_rng(seed), faithful=False)
+    assert_within_limits(seen, limits)
+    assert longest_of(seen[-1][1].linear_velocity_m_s) == 0
