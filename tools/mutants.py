@@ -27,7 +27,7 @@ CONFIG = """
 [cosmic-ray]
 module-path = "magma_ros/{module}.py"
 timeout = 120
-test-command = "{python} -m pytest -x -q -p no:cacheprovider tests/test_{module}.py"
+test-command = "{python} -m pytest -x -q -p no:cacheprovider {tests}"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -57,7 +57,9 @@ def run(module: str) -> Path:
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     FOLDER.mkdir(parents=True, exist_ok=True)
     session, config = FOLDER / f"{module}-{commit}.sqlite", FOLDER / f"{module}.toml"
-    config.write_text(CONFIG.format(module=module, python=ROOT / ".venv" / "bin" / "python"), encoding="utf-8")
+    tests = " ".join(f"tests/{path.name}" for path in sorted((ROOT / "tests").glob(f"test_{module}*.py")))
+    python = ROOT / ".venv" / "bin" / "python"
+    config.write_text(CONFIG.format(module=module, python=python, tests=tests), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         output("git", "clone", "--quiet", str(ROOT), str(clone))
