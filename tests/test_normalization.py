@@ -87,6 +87,7 @@ def test_quantiles_become_the_ends_of_the_range_and_outliers_saturate() -> None:
     np.testing.assert_allclose([-1] * 6 + [0], stats.normalize(stats.q01), atol=1e-6)
     np.testing.assert_allclose([1] * 6 + [1], stats.normalize(stats.q99), atol=1e-6)
     np.testing.assert_allclose([1] * 6 + [0.4], stats.normalize([9.0] * 6 + [0.4]))
+    np.testing.assert_array_equal([-1] * 6 + [-9.0], stats.normalize([-9.0] * 7))
 
 
 def test_constant_columns_are_zero_and_come_back_as_their_constant() -> None:
@@ -109,9 +110,9 @@ def test_fit_finds_quantiles_of_each_column() -> None:
     np.testing.assert_allclose([50.0] * 7, stats.mean)
 
 
-@pytest.mark.parametrize("actions", [np.empty((0, 7)), np.zeros(7)])
-def test_fitting_nothing_is_refused(actions: np.ndarray) -> None:
-    """Statistics need at least one row."""
+@pytest.mark.parametrize("actions", [np.empty((0, 7)), np.zeros(7), np.zeros((2, 3, 7))])
+def test_fitting_no_rows_is_refused(actions: np.ndarray) -> None:
+    """Statistics need at least one row, and rows of rows are none."""
     with pytest.raises(NormalizationError):
         normalization.fit(actions, mask=MASK)
 
@@ -173,7 +174,7 @@ def test_impossible_statistics_are_refused(changes: dict[str, object]) -> None:
         make_stats(**changes)
 
 
-@pytest.mark.parametrize("row", [[0.0] * 6, [0.0] * 8, [np.nan] + [0.0] * 6])
+@pytest.mark.parametrize("row", [0.0, [0.0] * 6, [0.0] * 8, [np.nan] + [0.0] * 6])
 def test_unusable_actions_are_refused(row: list[float]) -> None:
     """Not seven numbers, or not finite, raises both ways."""
     with pytest.raises(InvalidInputError):
@@ -190,3 +191,14 @@ def test_statistics_are_read_only() -> None:
     assert (stats.q01 == -1.0).all()
     with pytest.raises(ValueError, match="read-only"):
         stats.q01[0] = 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        stats.mask[0] = False
+
+
+def test_statistics_are_equal_when_their_numbers_are() -> None:
+    """Copies are equal and have one hash; another number or something else is not equal. No spread is a spread."""
+    stats = make_stats(std=np.zeros(7))
+    assert make_stats(std=np.zeros(7)) == stats
+    assert hash(make_stats(std=np.zeros(7))) == hash(stats)
+    assert make_stats(std=np.ones(7)) != stats
+    assert stats.to_dict() != stats

@@ -37,12 +37,12 @@ def test_a_playout_that_cannot_be_is_refused(changes: dict[str, object]) -> None
 def test_a_motion_takes_its_control_periods(spread: float, rest_s: float) -> None:
     """It is at rest `spread` periods after its action, or when it would expire if that is sooner, and no earlier."""
     playout = make_playout(spread=spread)
-    playout.accept(make_action(), 0.0)
+    playout.accept(make_action(0.5 * STEP), 0.0)
     assert not run(playout, 0.0, rest_s - 2e-3).done
     rest = playout.tick(rest_s + 1e-9)
     assert rest.done
     assert rest.dropped_m <= 1e-9
-    np.testing.assert_allclose(HOME.position_m + STEP[:3], rest.pose.position_m, atol=1e-9)
+    np.testing.assert_allclose(HOME.position_m + 0.5 * STEP[:3], rest.pose.position_m, atol=1e-9)
     np.testing.assert_allclose(np.zeros(3), rest.linear_velocity_m_s, atol=1e-9)
 
 

@@ -73,6 +73,7 @@ def judge(session: Path, config: Path, *, cwd: Path, env: Mapping[str, str]) -> 
     """Plant each fault that was not judged yet, and test it."""
     commands = [
         ["cr-filter-operators", str(session), str(config)],
+        ["cosmic-ray", "baseline", str(config)],  # stops here when the tests fail without a fault
         ["cosmic-ray", "exec", str(config), str(session)],
     ]
     if not session.exists():
