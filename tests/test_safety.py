@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magma_ros.errors import ContractError
-from magma_ros.safety import SafetyFilter, SafetyLimits
+from magma_ros.safety import GRIPPER_SLACK, SafetyFilter, SafetyLimits
 from magma_ros.stops import Stop, StopReason
 from magma_ros.types import Action, SafeAction
 from tests.examples import CONTRACT, LIMITS, make_action
@@ -77,7 +77,9 @@ def test_old_observation_stops(now_s: float) -> None:
 
 def test_observation_from_the_future_stops() -> None:
     """A picture that is stamped well after now stops the arm; a small difference of clocks does not."""
-    assert_stops(judge(make_action(), now_s=9.8), StopReason.STALE_OBSERVATION)
+    decision = judge(make_action(), now_s=9.8)
+    assert_stops(decision, StopReason.STALE_OBSERVATION)
+    assert "0.200 s in the future" in decision.detail
     assert isinstance(judge(make_action(), now_s=9.95), SafeAction)
 
 
@@ -135,11 +137,27 @@ def test_leading_further_out_of_the_workspace_stops(position_m: list[float], ste
     assert_stops(judge(make_action(*step), position_m=position_m), StopReason.OUTSIDE_WORKSPACE)
 
 
-def test_the_way_back_into_the_workspace_is_open() -> None:
-    """From outside, an action that leads back passes unchanged."""
-    decision = judge(make_action(-0.02), position_m=[0.6, 0.0, 0.2])
+@pytest.mark.parametrize(
+    ("position_m", "step"),
+    [([0.6, 0.0, 0.2], (-0.02,)), ([0.6, 0.0, 0.2], (0.0, 0.02)), ([0.3, 0.0, -0.1], (0.02,)), ([0.3, 0.0, -0.1], ())],
+)
+def test_the_way_back_into_the_workspace_is_open(position_m: list[float], step: tuple[float, ...]) -> None:
+    """From outside, an action that leads back or along the wall passes unchanged."""
+    decision = judge(make_action(*step), position_m=position_m)
     assert isinstance(decision, SafeAction)
     assert decision.limited_by == ()
+    np.testing.assert_array_equal([*step, *[0.0] * (3 - len(step))], decision.action.translation_m)
+
+
+def test_what_is_exactly_at_a_limit_is_within_it() -> None:
+    """The longest step, the widest slack of the gripper, the oldest picture and the greatest change all pass."""
+    limits = dataclasses.replace(LIMITS, max_step_change_m=0.03, entropy_slow_nats=2.0, entropy_hold_nats=4.0)
+    action = make_action(CONTRACT.max_translation_m, 0, 0, CONTRACT.max_rotation_rad, 0, 0, 1.0 + GRIPPER_SLACK)
+    age = {"stamp_s": 8.0, "now_s": 8.5}
+    decision = ask(SafetyFilter(limits, CONTRACT), action, entropy_nats=4.0, **age)
+    assert isinstance(decision, SafeAction)
+    assert decision.limited_by == ("entropy", "rotation_step")
+    np.testing.assert_allclose([0.03, 0, 0, 0.2, 0, 0, 1.0], decision.action.to_array(), atol=1e-12)
 
 
 def test_actions_are_cut_at_the_wall() -> None:
@@ -220,6 +238,10 @@ def test_the_callers_action_is_not_changed() -> None:
         {"workspace_max_m": (0.5, 0.3, -0.1)},
         {"workspace_max_m": (0.5, 0.3, math.nan)},
         {"workspace_max_m": (0.5, 0.3)},
+        {"workspace_min_m": (0.1, -0.3)},
+        {"workspace_min_m": (0.1, -0.3, 0.0, 0.0), "workspace_max_m": (0.5, 0.3, 0.4, 1.0)},
+        {"workspace_max_m": (0.1, 0.3, 0.4)},
+        {"entropy_slow_nats": 0.0},
         {"workspace_margin_m": -0.01},
         {"table_height_m": math.nan},
         {"entropy_slow_nats": 4.0, "entropy_hold_nats": 3.0},
@@ -270,7 +292,8 @@ def test_below_the_table_only_the_way_up_is_open() -> None:
     """An end effector that is lower than the table's top by more than the margin may only rise."""
     limits = dataclasses.replace(LIMITS, table_height_m=0.05)
     low = [0.3, 0.0, 0.02]
-    assert_stops(ask(SafetyFilter(limits, CONTRACT), make_action(0.01), position_m=low), StopReason.BELOW_TABLE)
+    for action in (make_action(0.01), make_action(0, 0, -0.001)):
+        assert_stops(ask(SafetyFilter(limits, CONTRACT), action, position_m=low), StopReason.BELOW_TABLE)
     assert isinstance(ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, 0.01), position_m=low), SafeAction)
 
 
@@ -291,9 +314,11 @@ def test_a_table_without_a_box_needs_a_measured_position() -> None:
 def test_a_doubtful_action_is_halved_and_a_random_one_stops() -> None:
     """Between the two entropies the displacement is half of what was wanted, above the second nothing moves."""
     safety = SafetyFilter(dataclasses.replace(LIMITS, entropy_slow_nats=2.0, entropy_hold_nats=4.0), CONTRACT)
-    sure, slow = ask(safety, make_action(0.02), entropy_nats=2.0), ask(safety, make_action(0.02), entropy_nats=2.1)
+    action = make_action(0.02, 0, 0, 0.1)
+    sure, slow = ask(safety, action, entropy_nats=2.0), ask(safety, action, entropy_nats=2.1)
     assert isinstance(sure, SafeAction)
     assert isinstance(slow, SafeAction)
     assert (0.02, ()) == (sure.action.translation_m[0], sure.limited_by)
     assert (0.01, ("entropy",)) == (slow.action.translation_m[0], slow.limited_by)
+    assert (0.1, 0.05) == (sure.action.rotation_vector_rad[0], slow.action.rotation_vector_rad[0])
     assert_stops(ask(safety, make_action(0.02), entropy_nats=4.1), StopReason.HIGH_ENTROPY)
