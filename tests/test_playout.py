@@ -169,8 +169,9 @@ def test_bad_frames_times_poses_and_order_are_refused() -> None:
     """Another frame, time that is not finite or runs backwards, a broken pose, a playout that was not begun."""
     playout = make_playout()
     playout.tick(1.0)
-    with pytest.raises(ContractError, match="tool0"):
-        playout.accept(make_action(frame="tool0"), 1.0)
+    for frame in ("a_frame", "tool0"):
+        with pytest.raises(ContractError, match=frame):
+            playout.accept(make_action(frame=frame), 1.0)
     for now_s in (0.5, math.nan, math.inf):
         with pytest.raises(InvalidInputError, match="now_s"):
             playout.tick(now_s)

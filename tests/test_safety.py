@@ -168,9 +168,10 @@ def test_actions_are_cut_at_the_wall() -> None:
     np.testing.assert_allclose([0.01, 0.01, 0.0], decision.action.translation_m, atol=1e-12)
 
 
-def test_inside_the_margin_outward_motion_is_zero() -> None:
-    """Slightly outside the box, outward components are taken out and the rest goes on."""
-    decision = judge(make_action(0.01, 0.01), position_m=[0.51, 0.0, 0.2])
+@pytest.mark.parametrize(("x_m", "step_m"), [(0.51, 0.01), (0.09, -0.01)])
+def test_inside_the_margin_outward_motion_is_zero(x_m: float, step_m: float) -> None:
+    """Slightly outside the box, outward components are taken out, nothing is turned around, and the rest goes on."""
+    decision = judge(make_action(step_m, 0.01), position_m=[x_m, 0.0, 0.2])
     assert isinstance(decision, SafeAction)
     np.testing.assert_allclose([0.0, 0.01, 0.0], decision.action.translation_m, atol=1e-12)
 
@@ -293,14 +294,18 @@ def test_below_the_table_only_the_way_up_is_open() -> None:
     limits = dataclasses.replace(LIMITS, table_height_m=0.05)
     low = [0.3, 0.0, 0.02]
     for action in (make_action(0.01), make_action(0, 0, -0.001)):
-        assert_stops(ask(SafetyFilter(limits, CONTRACT), action, position_m=low), StopReason.BELOW_TABLE)
+        decision = ask(SafetyFilter(limits, CONTRACT), action, position_m=low)
+        assert_stops(decision, StopReason.BELOW_TABLE)
+        assert "0.0200 m, the table's top at 0.05 m" in decision.detail
     assert isinstance(ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, 0.01), position_m=low), SafeAction)
 
 
-def test_the_table_is_a_floor_above_the_box() -> None:
-    """A step down ends at the table's top although the box would allow more."""
-    limits = dataclasses.replace(LIMITS, table_height_m=0.05)
-    decision = ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, -0.02), position_m=[0.3, 0.0, 0.06])
+@pytest.mark.parametrize(("table_m", "box_m", "floor_m"), [(0.05, 0.0, 0.05), (-0.05, 0.0, 0.0), (0.0, 0.05, 0.05)])
+def test_the_higher_of_table_and_box_is_the_floor(table_m: float, box_m: float, floor_m: float) -> None:
+    """A step down ends there, whichever of the two it is."""
+    limits = dataclasses.replace(LIMITS, table_height_m=table_m, workspace_min_m=(0.1, -0.3, box_m))
+    position_m = [0.3, 0.0, floor_m + 0.01]
+    decision = ask(SafetyFilter(limits, CONTRACT), make_action(0, 0, -0.02), position_m=position_m)
     assert isinstance(decision, SafeAction)
     np.testing.assert_allclose([0.0, 0.0, -0.01], decision.action.translation_m, atol=1e-12)
 
