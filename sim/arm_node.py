@@ -97,7 +97,7 @@ class ArmNode(Node):
     def close(self) -> None:
         """Leave the arm still: a waiting command is dropped and the world is not stepped again."""
         self._timer.cancel()
-        self._gate.clear()
+        self._gate.clear(self._now_s())
         self._world.env.close()
 
     def _tick(self) -> None:
@@ -126,7 +126,7 @@ class ArmNode(Node):
         return response
 
     def _reset(self, seed: int) -> None:
-        self._gate.clear()
+        self._gate.clear(self._now_s())
         self._gripper_goal = 1.0
         self._logged.clear()
         observation, info = self._world.env.reset(seed=seed)

@@ -18,7 +18,7 @@ class CommandGate:
         self._contract = contract
         self._max_age_s = max_age_s
         self._pending: tuple[Action, float] | None = None
-        self._newest_stamp_s = self._last_motion_s = -math.inf
+        self._newest_stamp_s = self._last_change_s = -math.inf
 
     def offer(self, action: Action, *, stamp_s: float) -> str:
         """Why `action`, answering the picture of `stamp_s` [s], is refused; empty when it waits for the next tick."""
@@ -36,12 +36,12 @@ class CommandGate:
         age_s = now_s - stamp_s
         if not 0 <= age_s <= self._max_age_s:
             return None, f"stale: it answers a picture of {age_s:.3f} s ago, allowed are 0 to {self._max_age_s:.3f} s"
-        self._last_motion_s = now_s
+        self._last_change_s = now_s
         return action, ""
 
-    def clear(self) -> None:
-        """Forget the waiting command."""
-        self._pending = None
+    def clear(self, now_s: float) -> None:
+        """Forget the waiting command, and refuse answers to pictures of before `now_s`, in the stamps' clock [s]."""
+        self._pending, self._last_change_s = None, now_s
 
     def _fault(self, action: Action, stamp_s: float) -> str:
         contract, values = self._contract, action.to_array()
@@ -62,6 +62,6 @@ class CommandGate:
     def _untimely(self, stamp_s: float) -> str:
         if stamp_s <= self._newest_stamp_s:
             return "repeated: it answers the same picture as an earlier command, or an older one"
-        if stamp_s < self._last_motion_s:
-            return "outdated: it answers a picture from before the arm's last motion"
+        if stamp_s < self._last_change_s:
+            return "outdated: it answers a picture from before the arm's last motion or reset"
         return ""

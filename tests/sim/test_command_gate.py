@@ -83,5 +83,13 @@ def test_a_command_of_an_old_or_a_future_picture_is_dropped(gate, now_s):
 def test_clearing_forgets_the_waiting_command(gate):
     """After a reset of the world nothing of before moves it."""
     gate.offer(action(), stamp_s=10.0)
-    gate.clear()
-    assert gate.take(10.1) == (None, "")
+    gate.clear(10.05)
+    assert (None, "") == gate.take(10.1)
+
+
+def test_an_answer_to_a_picture_from_before_the_clearing_is_refused(gate):
+    """What a policy saw before the reset says nothing about the world after it; the first picture after it counts."""
+    gate.clear(10.1)
+    assert gate.offer(action(), stamp_s=10.0).startswith("outdated")
+    assert gate.take(10.15) == (None, "")
+    assert gate.offer(action(), stamp_s=10.1) == ""
