@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from magma_ros import cli
@@ -30,6 +32,31 @@ def test_an_import_that_was_stopped_goes_on(tmp_path, capsys):
     assert 3 == len(EpisodeDataset(tmp_path / "out"))
     assert 2 == run(*words, "--action-rows-late", "0")
     assert "another source" in capsys.readouterr().err
+
+
+def test_another_dataset_of_the_same_kind_does_not_go_on(tmp_path, capsys):
+    """What the folder holds is another's: the import stops before anything is written, and names the difference."""
+    words = ("--mapping", "libero_hdf5", "--output", tmp_path / "out")
+    first, second = demos(2, num_steps=10), demos(5, num_steps=10)[2:]
+    path = tmp_path / "a.hdf5"
+    assert 0 == run("data", "import", "hdf5", write_libero(path, first), *words)
+    assert 2 == run("data", "import", "hdf5", write_libero(path, second), *words)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "its episode 0 differs from episode 0 of the source in actions" in said
+    assert 2 == len(EpisodeDataset(tmp_path / "out"))
+    assert 2 == run("data", "import", "hdf5", write_libero(path, first[:1]), *words)
+    assert "it has 1 episode more" in " ".join(capsys.readouterr().err.split())
+
+
+def test_another_mapping_does_not_go_on(tmp_path, capsys):
+    """One that reads actions in another unit, or the fingers by another width, would mix two conventions."""
+    words = ("data", "import", "hdf5", write_libero(tmp_path / "a.hdf5", demos(2)), "--output", tmp_path / "out")
+    assert 0 == run(*words, "--mapping", "libero_hdf5")
+    text = Path("config/imports/libero_hdf5.yaml").read_text(encoding="utf-8")
+    for old, new, differing in (("metres: 0.05", "metres: 0.0501", "actions"), ("open: 0.04", "open: 0.0401", "state")):
+        (tmp_path / "own.yaml").write_text(text.replace(old, new), encoding="utf-8")
+        assert 2 == run(*words, "--mapping", tmp_path / "own.yaml")
+        assert f"differs from episode 0 of the source in {differing};" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_doubt_is_one_refusal_that_names_its_option(tmp_path, capsys):
