@@ -18,7 +18,7 @@ from magma_ros.geometry import compose_ee_delta
 from magma_ros.motion import Motion, Place, Plan, Planner
 from magma_ros.setpoint import PlayoutLimits, Setpoint
 from magma_ros.turning import Turning
-from magma_ros.types import Action, Pose
+from magma_ros.types import Action, FloatArray, Pose
 
 __all__ = ["Playout", "PlayoutLimits", "Setpoint"]
 
@@ -118,11 +118,7 @@ class Playout:
             raise ContractError(f"action: expected frame {self.frame!r}, got {action.frame!r}")
         if not np.linalg.norm(action.rotation_vector_rad) < math.pi:
             raise InvalidInputError(f"action: expected a turn of less than pi, got {action.rotation_vector_rad} rad")
-        base = self._heading if self._waiting else self._goal
-        if self.reference == "measured":
-            if measured is None:
-                raise InvalidInputError("measured: expected the pose that the action is added to, got None")
-            base = Place.of(measured, name="measured")
+        base = self._base(measured)
         position, quat = compose_ee_delta(base.position, base.rotation.as_quat(), action)
         if self._waiting and self.reference == "target":
             self._drop(self._goal, self._heading)
@@ -131,6 +127,14 @@ class Playout:
         self._deadline_s = now_s + self.control_period_s + self.limits.expiry_s
         self._expired = self._stopped = self._waiting = False
         self._head_for(self._goal, at_least_s=self._play_s)
+
+    def base_m(self, measured: Pose | None = None) -> FloatArray:
+        """Position that the next action's displacement is added to, shape (3,) [m]; `measured` as in `accept`.
+
+        Raises:
+            InvalidInputError: a measured pose is needed and missing, or cannot be one.
+        """
+        return self._base(measured).position
 
     def stop(self, now_s: float) -> None:
         """Come to rest as soon as the limits allow; the goal is where that is. The next action goes on from there.
@@ -168,6 +172,13 @@ class Playout:
         resting = self._elapsed_s() >= self._plan.duration_s
         self._tick_motion_s, self._tick_s = self._motion_s(), now_s
         return self._setpoint(motion, resting=resting)
+
+    def _base(self, measured: Pose | None) -> Place:
+        if self.reference == "target":
+            return self._heading if self._waiting else self._goal
+        if measured is None:
+            raise InvalidInputError("measured: expected the pose that the action is added to, got None")
+        return Place.of(measured, name="measured")
 
     def _motion_s(self) -> float:
         """The present in seconds of motion: the clock that stands still while a tick is overdue."""

@@ -115,6 +115,7 @@ class SafetyFilter:
         stamp_s: float,
         now_s: float,
         ee_position_m: FloatArray | None,
+        base_m: FloatArray | None = None,
         entropy_nats: float = 0.0,
     ) -> SafeAction | Stop:
         """`action` within the limits, or why the arm must hold still.
@@ -125,6 +126,8 @@ class SafetyFilter:
             now_s: The present, in the clock of `stamp_s` [s].
             ee_position_m: Measured end effector in the same frame, shape (3,) [m]; needed if there is a workspace or
                 a table.
+            base_m: What the displacement is added to in the same frame, shape (3,) [m], where that is not the measured
+                end effector but a goal that it is still on its way to; neither is led out of the workspace.
             entropy_nats: Mean over the action's tokens [nat]; 0 when not known.
         """
         verdict = (
@@ -134,7 +137,7 @@ class SafetyFilter:
             or self.check_place(ee_position_m, direction=action.translation_m)
         )
         if verdict is None:
-            limited = self._limit(action, ee_position_m, entropy_nats)
+            limited = self._limit(action, ee_position_m, base_m, entropy_nats)
             verdict = self._check_change(limited.action)
             if verdict is None:
                 self._previous_m = limited.action.translation_m
@@ -197,7 +200,9 @@ class SafetyFilter:
         detail = f"translation changes by {change_m:.4g} m in one step, allowed {allowed_m}"
         return Stop(StopReason.DISCONTINUITY, detail)
 
-    def _limit(self, action: Action, position: FloatArray | None, entropy_nats: float) -> SafeAction:
+    def _limit(
+        self, action: Action, position: FloatArray | None, base: FloatArray | None, entropy_nats: float
+    ) -> SafeAction:
         limited_by = []
         translation, rotation = action.translation_m, action.rotation_vector_rad
         if entropy_nats > self.limits.entropy_slow_nats:
@@ -210,7 +215,8 @@ class SafetyFilter:
         if shortened:
             limited_by.append("rotation_step")
         if position is not None:
-            inside = _keep_inside(translation, position, self._lowest_m, self._highest_m)
+            places = np.array([position, position if base is None else base])
+            inside = _keep_inside(translation, places, self._lowest_m, self._highest_m)
             if not np.array_equal(inside, translation):
                 limited_by.append("workspace")
                 translation = inside
@@ -232,6 +238,7 @@ def _shorten(vector: FloatArray, longest: float) -> tuple[FloatArray, bool]:
     return (vector, False) if length <= longest else (vector * (longest / length), True)
 
 
-def _keep_inside(translation: FloatArray, position: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """`translation` with each component that would pass a wall cut at the wall; never turned around."""
-    return np.clip(translation, np.minimum(low - position, 0.0), np.maximum(high - position, 0.0))
+def _keep_inside(translation: FloatArray, places: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """`translation`, each component cut where it would take one of `places` through a wall; never turned around."""
+    room_below, room_above = np.minimum(low - places.min(axis=0), 0.0), np.maximum(high - places.max(axis=0), 0.0)
+    return np.clip(translation, room_below, room_above)

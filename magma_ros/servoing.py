@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from ruckig import ControlInterface, InputParameter, Result, Ruckig, Synchronization, Trajectory
+from ruckig import ControlInterface, InputParameter, Result, Ruckig, RuckigError, Synchronization, Trajectory
 from scipy.spatial.transform import Rotation
 
 from magma_ros.arm import Limits
@@ -34,8 +34,8 @@ class TwistTracker:
 
     An arm is late without being lost: drift is the distance from the path that the setpoint took within the last
     `lag_s`, and not from the setpoint itself, so that an arm which is only late isn't driven beyond its goal. The
-    correction fades away when there is no measured pose, when the setpoint was stopped or waits for an arm that may be
-    blocked, and `settle_s` after it came to rest; drift that is left is corrected during the next motion.
+    correction fades away when there is no measured pose, when the setpoint was stopped, and `settle_s` after it came to
+    rest; drift that is left is corrected during the next motion.
     """
 
     def __init__(self, limits: Limits, *, lag_s: float = 0.2, settle_s: float = 3.0) -> None:
@@ -65,7 +65,7 @@ class TwistTracker:
         """No motion, no drift and no path; as new."""
         self._path: deque[tuple[float, Place]] = deque()
         self._drift = np.zeros(6)
-        self._moved_s, self._blocked = -math.inf, False
+        self._moved_s = -math.inf
         self._inputs.current_velocity = self._inputs.current_acceleration = [0.0] * 6
 
     def twist(self, setpoint: Setpoint, measured: Pose | None, *, now_s: float) -> tuple[FloatArray, FloatArray]:
@@ -90,9 +90,9 @@ class TwistTracker:
         while self._path[0][0] < now_s - self._lag_s:
             self._path.popleft()
         if not (setpoint.done or setpoint.expired):
-            self._moved_s, self._blocked = now_s, setpoint.waiting
+            self._moved_s = now_s
         late = now_s > self._moved_s + self._settle_s
-        if place is None or setpoint.stopped or self._blocked or late:
+        if place is None or setpoint.stopped or late:
             self._drift = np.zeros(6)
         else:
             drift = self._off_path(place)
@@ -112,7 +112,11 @@ class TwistTracker:
         """The correction after `gap_s` on its way to `wanted`, shape (6,); within its shares of the limits."""
         inputs, trajectory = self._inputs, Trajectory(6)
         inputs.target_velocity = wanted.tolist()
-        if self._ruckig.calculate(inputs, trajectory) not in (Result.Working, Result.Finished):
+        try:
+            is_found = self._ruckig.calculate(inputs, trajectory) in (Result.Working, Result.Finished)
+        except RuckigError:
+            is_found = False
+        if not is_found:
             raise PlayoutError(f"expected a way to change the correction, got none from {inputs}")
         _, inputs.current_velocity, inputs.current_acceleration = trajectory.at_time(gap_s)[:3]
         return np.array(inputs.current_velocity)

@@ -35,6 +35,7 @@ class StopReason(Enum):
     START_JUMP = "start_jump"
     DISCONTINUITY = "discontinuity"
     UNREACHABLE = "unreachable"
+    ARM_BEHIND = "arm_behind"
     OUTPUT_NOT_READY = "output_not_ready"
     UNDECODABLE = "undecodable"
     HIGH_ENTROPY = "high_entropy"

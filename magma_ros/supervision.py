@@ -10,10 +10,11 @@ from enum import Enum
 
 import numpy as np
 
-from magma_ros.arm import Arm
+from magma_ros.arm import Arm, TwistOutput
 from magma_ros.arms import playout_limits, safety_limits
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError, MagmaRosError
+from magma_ros.geometry import quat_distance_rad
 from magma_ros.playout import Playout, Setpoint
 from magma_ros.safety import MAX_FUTURE_STAMP_S, SafetyFilter
 from magma_ros.stops import Severity, Stop, StopReason
@@ -25,7 +26,6 @@ _SOONEST_SHARE = 0.5
 SPREAD = 1.5
 """Control periods that one action's motion takes: the setpoint keeps moving, and lags by half a period."""
 
-_CLOCK_BACK_S = 0.001
 _CLOCK_AHEAD_S = 0.5
 """The node's clock may gain this on a steady one between two ticks before that is a jump [s]."""
 
@@ -189,6 +189,7 @@ class Supervisor:
         self._watch_clock(now_s, steady_s)
         fault = self._halt or self._world_fault(now_s, measured) or self._hold
         setpoint = self._setpoint = self._play(now_s, measured, rest=fault is not None)
+        fault = fault or self._hold
         if self._halt is not None:
             state = MotionState.HALTED
         else:
@@ -209,13 +210,19 @@ class Supervisor:
         soonest_s = self._taken_s + _SOONEST_SHARE * self._playout.control_period_s
         if self._taken_s <= now_s < soonest_s or stamp_s <= self._newest_stamp_s:
             return Stop(StopReason.TOO_SOON, f"an action for each {self._playout.control_period_s:.3f} s and picture")
-        verdict = self._filter.filter(action, stamp_s=stamp_s, now_s=now_s, ee_position_m=measured.pose.position_m)
-        if isinstance(verdict, SafeAction):
-            try:
-                self._begin_if_needed(now_s, measured.pose)
+        try:
+            self._begin_if_needed(now_s, measured.pose)
+            verdict = self._filter.filter(
+                action,
+                stamp_s=stamp_s,
+                now_s=now_s,
+                ee_position_m=measured.pose.position_m,
+                base_m=self._playout.base_m(measured.pose),
+            )
+            if isinstance(verdict, SafeAction):
                 self._playout.accept(verdict.action, now_s, measured=measured.pose)
-            except MagmaRosError as error:
-                return Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        except MagmaRosError as error:
+            return Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
         return verdict
 
     def _begin_if_needed(self, now_s: float, pose: Pose) -> None:
@@ -223,8 +230,7 @@ class Supervisor:
         assert self._playout is not None
         if self._begun and not self._options.dry_run:
             setpoint = self._playout.tick(now_s)
-            far_m = float(np.linalg.norm(setpoint.pose.position_m - pose.position_m))
-            if _is_moving(setpoint) or far_m <= self._playout.limits.max_lag_m:
+            if _is_moving(setpoint) or not self._is_away(pose, setpoint):
                 return
         self._playout.begin(pose, now_s)
         self._begun = True
@@ -241,7 +247,26 @@ class Supervisor:
             self._begun = True
         if rest:
             playout.stop(now_s)
-        return playout.tick(now_s, None if self._options.dry_run else pose)
+        if pose is None or self._options.dry_run:
+            return playout.tick(now_s)
+        if not isinstance(self._arm.output, TwistOutput):
+            return playout.tick(now_s, pose)
+        # An arm that integrates speeds would follow a setpoint that waits near it wherever it is pushed.
+        setpoint = playout.tick(now_s)
+        if rest or not self._is_away(pose, setpoint):
+            return setpoint
+        limits = playout.limits
+        far = f"{limits.max_lag_m} m or {limits.max_lag_rad} rad"
+        self.hold(Stop(StopReason.ARM_BEHIND, f"the end effector is more than {far} from where it was to be"))
+        playout.stop(now_s)
+        return playout.tick(now_s)
+
+    def _is_away(self, pose: Pose, setpoint: Setpoint) -> bool:
+        """Whether the measured `pose` is further from the setpoint than it may be behind."""
+        assert self._playout is not None
+        far_m = float(np.linalg.norm(setpoint.pose.position_m - pose.position_m))
+        far_rad = quat_distance_rad(setpoint.pose.quat_xyzw, pose.quat_xyzw)
+        return far_m > self._playout.limits.max_lag_m or far_rad > self._playout.limits.max_lag_rad
 
     def _world_fault(self, now_s: float, measured: StampedPose | Stop) -> Stop | None:
         silent_s = now_s - self._policy_heard_s
@@ -279,8 +304,7 @@ class Supervisor:
             gained_s = now_s - self._tick_s[0]
             if steady_s is not None:
                 gained_s -= steady_s - self._tick_s[1]
-            back = now_s < self._tick_s[0] - _CLOCK_BACK_S
-            if back or gained_s > _CLOCK_AHEAD_S or gained_s < -_CLOCK_AHEAD_S:
+            if now_s < self._tick_s[0] or gained_s > _CLOCK_AHEAD_S or gained_s < -_CLOCK_AHEAD_S:
                 self.halt(Stop(StopReason.CLOCK_JUMP, f"the node's clock jumped by {gained_s:+.3f} s"))
                 self._begun = False
         self._tick_s = (now_s, steady_s or 0.0)
