@@ -16,6 +16,8 @@ SCRIPTED = ("expert", "random", "noop")
 """Policies without a network: each acts for one environment, and is made anew for each trial."""
 
 _NO_TOKENS = np.empty((0, 7), dtype=np.int64)
+_STREAM = 3
+"""Of the random policy's draws: with the seed alone they would be those that the layout was drawn from."""
 
 
 class ExpertPolicy:
@@ -46,7 +48,7 @@ class RandomPolicy:
 
     def __init__(self, contract: ActionContract, *, seed: int = 0) -> None:
         self._contract = contract
-        self._generator = np.random.default_rng(seed)
+        self._generator = np.random.default_rng([seed, _STREAM])
         # A cube whose corner has half the allowed length, so that two steps never differ by more than the bound.
         translation = contract.max_translation_m / np.sqrt(12.0)
         rotation = contract.max_rotation_rad / np.sqrt(12.0)

@@ -35,6 +35,13 @@ def test_random_policy_repeats_with_its_seed_and_goes_on_after_reset() -> None:
     assert not np.array_equal(first, rows(RandomPolicy(CONTRACT, seed=8), 3))
 
 
+def test_random_policy_does_not_draw_what_the_layout_was_drawn_from() -> None:
+    """A trial's seed draws the layout; the policy has draws of its own, so that its steps say nothing about it."""
+    grippers = rows(RandomPolicy(CONTRACT, seed=30), 20)[:, 6]
+    of_the_layout = np.random.default_rng(30).uniform(size=(20, 7))[:, 6]
+    assert [] == np.intersect1d(grippers, of_the_layout).tolist()
+
+
 def test_noop_policy_holds_still_with_the_gripper_open() -> None:
     """No motion, opening 1."""
     assert NoopPolicy(CONTRACT).infer(make_observation()).actions.tolist() == [[0.0] * 6 + [1.0]]
