@@ -27,9 +27,14 @@ def provenance(*, device: str) -> dict[str, Any]:
 
 
 def source_commit() -> str | None:
-    """Hash of the source checkout, with `-dirty` when tracked files were changed; None outside of one."""
+    """Hash of this project's checkout, with `-dirty` when tracked files were changed; None outside of one.
+
+    A repository around an installed package is somebody else's, and its commit says nothing about this source.
+    """
     root = Path(__file__).resolve().parents[1]
     try:
+        if Path(_git(root, "rev-parse", "--show-toplevel")) != root:
+            return None
         head = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
