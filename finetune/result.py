@@ -114,11 +114,20 @@ class Result:
         shutil.rmtree(old, ignore_errors=True)
 
     def _copy_architecture(self, folder: Path) -> None:
-        """That of the start; what has now learned traces says so, since the robot asks no other checkpoint for them."""
+        """That of the start, with what the pipeline knows and its loading asks for, where the start left it open.
+
+        What has now learned traces says so, since the robot asks no other checkpoint for them.
+        """
         checkpoint.copy_architecture(self.start.folder, folder)
-        if self.material.teaches_traces():
-            path = folder / "config.json"
-            replace_json(path, {**read_object(path), "mm_use_som_tom": True})
+        path, config = folder / "config.json", self.pipeline.config
+        stated = {
+            "tokenizer_vocab_size": config.base_vocab_size,
+            "mm_use_image_start_end": config.use_image_start_end,
+            **({"mm_use_som_tom": True} if self.material.teaches_traces() else {}),
+        }
+        document = read_object(path)
+        if document | stated != document:
+            replace_json(path, document | stated)
 
     def _write_adapter(
         self, network: MagmaNetwork, trained: Mapping[str, Tensor], training: Mapping[str, Any], partial: Path

@@ -26,11 +26,11 @@ from magma_ros.finetune.planning import workload_of
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
-from magma_ros.model.decoding import NUM_ACTION_TOKENS
+from magma_ros.model.decoding import NUM_ACTION_BINS, NUM_ACTION_TOKENS
 from magma_ros.model.processing import MagmaProcessor
 from tests.finetune.short_runs import curve, finetune_until_a_power_cut, losses, short_recipe, write_recipe
 from tests.invented_episodes import invented_episode
-from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
+from tests.model.random_checkpoints import CONTRACT, NANO, write_random_checkpoint
 
 
 def weights(recipe: Recipe) -> dict[str, torch.Tensor]:
@@ -227,6 +227,25 @@ def test_a_lora_from_a_checkpoint_acts(episodes_folder: Path, tmp_path: Path, sa
     assert (save_as == "merged") == (folder / "model.safetensors").exists()
     assert 0.02 == pytest.approx(policy.pipeline.config.norm_stats.q99[2])
     assert policy.infer(EpisodeDataset(episodes_folder).read(0).observation(0)).actions.shape == (1, 7)
+
+
+@pytest.mark.parametrize("save_as", ["full", "adapter"])
+def test_what_the_bases_config_leaves_open_the_result_states(
+    episodes_folder: Path, tmp_path: Path, save_as: str
+) -> None:
+    """A base that says neither its text tokens nor how pictures are wrapped trains to the end; its result says both."""
+    base = write_random_checkpoint(tmp_path / "base", size=replace(NANO, num_text_tokens=128000 - NUM_ACTION_BINS))
+    for name in ("magma_ros.json", "dataset_statistics.json"):
+        (base / name).unlink()
+    known = read_object(base / "config.json")
+    silent = {key: known[key] for key in known.keys() - {"tokenizer_vocab_size", "mm_use_image_start_end"}}
+    (base / "config.json").write_text(json.dumps(silent), encoding="utf-8")
+    changes: dict[str, object] = {"parts": Parts(frozen=("vision_tower",))}
+    if save_as == "adapter":
+        changes = {"parts": Parts(method="lora", lora_rank=2), "save_as": "adapter"}
+    recipe = short_recipe(episodes_folder, tmp_path / "run", tiny=None, start_from=str(base), steps=1, **changes)
+    config = read_object(finetune(recipe) / "config.json")
+    assert (128000, True) == (config["tokenizer_vocab_size"], config["mm_use_image_start_end"])
 
 
 def test_a_folder_with_another_run_is_refused(episodes_folder: Path, tmp_path: Path) -> None:
