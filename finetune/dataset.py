@@ -84,7 +84,8 @@ class EpisodeSource:
             end_of_turn_id: The tokenizer's `<|eot_id|>`.
             weight: See `mixture.Source`; None stands for the number of samples.
             augmentation: Of the pictures; None leaves them as they were recorded.
-            only_interventions: Leave out the steps in which nobody acted in the policy's place (DAgger).
+            only_interventions: Take the steps from which on somebody acted in the policy's place, up to the end of the
+                answer or of the episode (DAgger).
             memory_bytes: Pictures kept in memory; beyond it episodes are read again when their turn comes, and a pass
                 shuffles as many episodes at a time as fit.
 
@@ -105,7 +106,9 @@ class EpisodeSource:
         for number in numbers:
             actions, interventions = self._dataset.read_actions(number)
             total_bytes += self._dataset.picture_bytes(number, self._cameras)
-            steps = np.flatnonzero(interventions) if only_interventions else np.arange(len(actions))
+            steps = np.arange(len(actions))
+            if only_interventions:
+                steps = steps[_is_intervened(interventions, pipeline.action_horizon)]
             answers.append(_answers(pipeline, actions, end_of_turn_id)[steps])
             places += [(number, step) for step in steps.tolist()]
         if not places:
@@ -183,6 +186,12 @@ def _in_own_pages(pictures: ImageArray) -> ImageArray:
     own = np.frombuffer(mmap(-1, pictures.nbytes), dtype=np.uint8).reshape(pictures.shape)
     own[:] = pictures
     return own
+
+
+def _is_intervened(interventions: NDArray[np.bool_], horizon: int) -> NDArray[np.bool_]:
+    """At which steps (T,) all of the next `horizon` actions that the episode has are interventions."""
+    padded = np.concatenate([interventions, np.ones(horizon - 1, np.bool_)])
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, horizon).all(axis=1))
 
 
 def _answers(pipeline: Pipeline, rows: FloatArray, end_of_turn_id: int) -> NDArray[np.int64]:

@@ -139,6 +139,17 @@ def test_interventions_alone_are_samples_on_request(tmp_path: Path, pipeline: Pi
         source_of(pipeline, tmp_path, 1, only_interventions=True)
 
 
+def test_an_answer_of_several_actions_has_interventions_alone(tmp_path: Path, pipeline: Pipeline) -> None:
+    """Of four actions each, only the steps whose next four, or all up to the end, were a person's, train."""
+    acted = np.array([1, 1, 1, 1, 0, 1, 1, 1, 1, 1], np.bool_)
+    episode = replace(invented_episode(5, num_steps=10), interventions=acted)
+    with EpisodeWriter(tmp_path, contract=CONTRACT, source={}) as writer:
+        writer.append(episode)
+    longer = Pipeline(replace(pipeline.config, action_horizon=4))
+    source = source_of(longer, tmp_path, only_interventions=True)
+    assert [0, 5, 6, 7, 8, 9] == [step for _, step in source._places.tolist()]
+
+
 def test_the_weight_is_the_number_of_samples_unless_given(episodes_folder: Path, pipeline: Pipeline) -> None:
     """72 steps weigh 72; a given weight stays."""
     assert 72.0 == source_of(pipeline, episodes_folder).weight
