@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -142,12 +142,18 @@ def find_material(recipe: Recipe) -> Material:
 
     Raises:
         EpisodeError: a folder cannot be used or has no episode.
-        RecipeError: a file of conversations is missing.
+        RecipeError: a file of conversations is missing, or a folder both judges and is in the data.
     """
     for item in recipe.data:
         if item.conversations is not None and not item.conversations.is_file():
             raise RecipeError(f"data: conversations: expected a file, found none at {item.conversations}")
-    episodes = tuple(_divide(item, recipe) for item in recipe.data if item.episodes is not None)
+    items = [item for item in recipe.data if item.episodes is not None]
+    if both := {path.resolve() for path in recipe.judged_by} & {item.path.resolve() for item in items}:
+        raise RecipeError(f"judged_by: expected folders that are not in data, got {sorted(map(str, both))}")
+    judging: dict[Path, set[int]] = {}
+    for item in items:
+        judging.setdefault(item.path.resolve(), set()).update(_held_out(item, recipe))
+    episodes = tuple(_divide(item, recipe, judging[item.path.resolve()]) for item in items)
     conversations = tuple(item for item in recipe.data if item.conversations is not None)
     return Material(episodes, conversations, recipe.judged_by)
 
@@ -192,11 +198,19 @@ def choose_held_out(num_episodes: int, share: float, *, seed: Sequence[int]) -> 
     return tuple(sorted(np.random.default_rng(list(seed)).permutation(num_episodes)[:count].tolist()))
 
 
-def _divide(item: DataItem, recipe: Recipe) -> EpisodeItem:
-    dataset = EpisodeDataset(item.path)
-    count = len(dataset) if item.limit is None else min(item.limit, len(dataset))
-    held_out = choose_held_out(count, recipe.held_out_share, seed=(recipe.seed, _HELD_OUT))
-    training = ChosenEpisodes(item.path, tuple(sorted(set(range(count)) - set(held_out))))
+def _count(item: DataItem, dataset: EpisodeDataset) -> int:
+    return len(dataset) if item.limit is None else min(item.limit, len(dataset))
+
+
+def _held_out(item: DataItem, recipe: Recipe) -> tuple[int, ...]:
+    count = _count(item, EpisodeDataset(item.path))
+    return choose_held_out(count, recipe.held_out_share, seed=(recipe.seed, _HELD_OUT))
+
+
+def _divide(item: DataItem, recipe: Recipe, judging: Collection[int]) -> EpisodeItem:
+    """`item` without the episodes that judge for it or for another item of its folder."""
+    dataset, held_out = EpisodeDataset(item.path), _held_out(item, recipe)
+    training = ChosenEpisodes(item.path, tuple(sorted(set(range(_count(item, dataset))) - set(judging))))
     training.open()
     return EpisodeItem(
         item,

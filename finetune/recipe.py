@@ -30,7 +30,8 @@ class DataItem:
         pictures: Folder that the records name their pictures in.
         weight: Of the source, against the others' weights; None is its number of samples.
         limit: Take only the first so many episodes or records; None takes all.
-        only_interventions: Of episodes, take only the steps in which a person or expert acted in the policy's place.
+        only_interventions: Of episodes, take only the steps from which on a person or expert acted in the policy's
+            place, for as many actions as an answer has.
     """
 
     episodes: Path | None = None

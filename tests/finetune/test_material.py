@@ -34,6 +34,31 @@ def test_no_episode_both_trains_and_judges(episodes_folder: Path, tmp_path: Path
     assert 1 < len({find_material(recipe).held_out[0].numbers for recipe in recipes})
 
 
+def test_an_episode_that_judges_one_item_trains_no_other(episodes_folder: Path, tmp_path: Path) -> None:
+    """Two items of one folder, by two paths and with two limits: what either holds out is in neither's training."""
+    (tmp_path / "link").symlink_to(episodes_folder)
+    items = (DataItem(episodes=episodes_folder), DataItem(episodes=tmp_path / "link", limit=7))
+    recipe = short_recipe(episodes_folder, tmp_path, data=items, held_out_share=0.3)
+    material = find_material(recipe)
+    first, second = ({*chosen.numbers} for chosen in material.held_out)
+    assert first - second
+    assert second - first
+    assert [set(range(12)) - first - second, set(range(7)) - first - second] == [
+        {*chosen.numbers} for chosen in material.training
+    ]
+    for item, held_out in zip(items, (first, second), strict=True):
+        alone = find_material(short_recipe(episodes_folder, tmp_path, data=(item,), held_out_share=0.3))
+        assert held_out == {*alone.held_out[0].numbers}
+
+
+def test_a_folder_that_trains_is_no_judge(episodes_folder: Path, tmp_path: Path) -> None:
+    """Neither by its own path nor by a link to it."""
+    (tmp_path / "link").symlink_to(episodes_folder)
+    for judge in (episodes_folder, tmp_path / "link"):
+        with pytest.raises(RecipeError, match="judged_by: expected folders that are not in data"):
+            find_material(short_recipe(episodes_folder, tmp_path, judged_by=(judge,)))
+
+
 @pytest.mark.parametrize(
     ("count", "share", "expected"), [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (100, 0.05, 5), (9, 0.0, 0)]
 )
