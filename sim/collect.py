@@ -6,7 +6,7 @@ Rolled out without pictures first; only the frames that are kept are drawn.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -56,6 +56,7 @@ class CollectConfig:
     Attributes:
         perturbation: Of every executed action; None for the task's own.
         actor: Makes the policy that acts (DAgger), once in each worker; None lets the expert act.
+        actor_identity: With an `actor`: which one it is, as plain JSON values by name. The dataset keeps them.
         sharing: With an `actor`: how it and the expert share an attempt.
         max_steps: Control steps after which an attempt is given up; None for one and a half step budgets.
         give_up_after: A task is left as it is after so many attempts in a row of which none was kept.
@@ -65,6 +66,7 @@ class CollectConfig:
 
     perturbation: Perturbation | None = None
     actor: Callable[[], Policy] | None = None
+    actor_identity: Mapping[str, Any] = field(default_factory=dict)
     sharing: Sharing = field(default_factory=Sharing)
     max_steps: int | None = None
     give_up_after: int = 25
@@ -248,6 +250,7 @@ def _source(
     """What decides the episodes, as the dataset's description says it; a present dataset must agree."""
     actor = "expert" if config.actor is None else "policy"
     settings = {"suite": suite.name, "actor": actor, "first_seed": first_seed, **asdict(config.sharing)}
+    settings |= config.actor_identity
     asked = {
         task.name: {
             "max_steps": max_steps_of(task, config),

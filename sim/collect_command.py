@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from magma_ros.load_options import LoadOptions
 from magma_ros.policies import open_policy
 from magma_ros.sim.attempts import Attempt, TaskReport
 from magma_ros.sim.collect import CollectConfig, collect
+from magma_ros.sim.provenance import checkpoint_digest
 from magma_ros.sim.shared_acting import Sharing
 from magma_ros.sim.suites import FIRST_DEMO_SEED, find_suite
 from magma_ros.sources import find
@@ -59,7 +61,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
             f"got {episodes}, {workers} and {seed}"
         )
     protocol = find_suite(suite)
-    actor = None if policy == "expert" else partial(open_policy, find(policy), options)
+    config = CollectConfig(sharing=sharing) if policy == "expert" else _led_by(policy, sharing, options)
     with _progress() as progress:
         bars: dict[str, TaskID] = {}
 
@@ -74,7 +76,7 @@ def collect_demos(  # noqa: PLR0913 - each is a flag
             tasks=task,
             num_episodes=episodes,
             first_seed=seed,
-            config=CollectConfig(actor=actor, sharing=sharing),
+            config=config,
             workers=workers,
             on_attempt=show,
         )
@@ -97,6 +99,15 @@ def describe(report: TaskReport) -> str:
         f"{report.task}: episodes {report.num_episodes}, frames {report.num_frames}, idle frames "
         f"{report.num_idle_frames}, successes {report.num_successes} of {counted(report.num_attempts, 'attempt')}, "
         f"95% Wilson [{low:.2f}, {high:.2f}]"
+    )
+
+
+def _led_by(policy: str, sharing: Sharing, options: LoadOptions) -> CollectConfig:
+    """A checkpoint acts; its manifest, or without one its name, and how it is brought up say which one it is."""
+    return CollectConfig(
+        actor=partial(open_policy, find(policy), options),
+        actor_identity={"checkpoint": checkpoint_digest(policy) or policy, "options": asdict(options)},
+        sharing=sharing,
     )
 
 

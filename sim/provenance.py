@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from magma_ros.pipeline import MANIFEST_NAME
+from magma_ros.sources import find
 
 _PACKAGES = (
     "magma_ros",
@@ -40,6 +44,16 @@ def source_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{head}-dirty" if changed else head
+
+
+def checkpoint_digest(checkpoint: Path | str) -> str | None:
+    """SHA-256 of a checkpoint's manifest, which holds those of its weights; None for one without a manifest.
+
+    Raises:
+        CheckpointError: there is no such checkpoint.
+    """
+    manifest = find(checkpoint) / MANIFEST_NAME
+    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from magma_ros import exit_codes
 from magma_ros.json_files import write_object
 from magma_ros.load_options import LoadOptions
-from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.policies import fingerprint_of, is_address, open_policy
 from magma_ros.policy import Policy
 from magma_ros.sim import report
@@ -26,7 +24,7 @@ from magma_ros.sim.env import Env
 from magma_ros.sim.envs import check_simulator, make_env
 from magma_ros.sim.latency import parse as parse_latency
 from magma_ros.sim.policies import SCRIPTED
-from magma_ros.sim.provenance import provenance
+from magma_ros.sim.provenance import checkpoint_digest, provenance
 from magma_ros.sim.report.summary import summarize
 from magma_ros.sim.sweep.filming import FOLDER_NAME, film, trials_to_film
 from magma_ros.sim.sweep.journal import SweepRecord
@@ -37,7 +35,6 @@ from magma_ros.sim.sweep.process_pool import ProcessPool
 from magma_ros.sim.sweep.results import conclude, describe, tell_passes, to_document
 from magma_ros.sim.sweep.sweep import TrialWatcher, run_sweep
 from magma_ros.sim.sweep.worker import TrialSetup, policy_of_trial
-from magma_ros.sources import find
 
 _RATE_PERIOD_S = 600.0
 
@@ -142,13 +139,8 @@ def _spec(
         provenance=provenance(device=options.device),
         options={} if setup.make_policy is not None else asdict(options),
         width=question.width,
-        checkpoint=None if setup.make_policy is not None else _digest(question.policy),
+        checkpoint=None if setup.make_policy is not None else checkpoint_digest(question.policy),
     )
-
-
-def _digest(checkpoint: str) -> str | None:
-    manifest = find(checkpoint) / MANIFEST_NAME
-    return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
 
 
 def _run(spec: SweepSpec, pool: Pool, keeping: Keeping) -> SweepRecord:

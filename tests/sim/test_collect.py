@@ -215,6 +215,22 @@ def test_a_policys_mistakes_are_labelled(tmp_path: Path) -> None:
     assert not episode.interventions.any()
 
 
+def test_another_policy_does_not_go_on(tmp_path: Path) -> None:
+    """Mistakes of one policy are not mixed with another's: it is refused by name, and what is there stays."""
+
+    def led_by(**identity: Any) -> CollectConfig:
+        return config(ToyExpert, actor=partial(DriftingPolicy), actor_identity=identity, max_steps=6)
+
+    collect(tmp_path, suite=SUITE, tasks=["reach"], num_episodes=1, config=led_by(checkpoint="a"), workers=1)
+    before = contents(tmp_path)
+    with pytest.raises(EpisodeError, match=r"other settings \(checkpoint\)"):
+        collect(tmp_path, suite=SUITE, tasks=["reach"], num_episodes=2, config=led_by(checkpoint="b"), workers=1)
+    assert before == contents(tmp_path)
+    collect(tmp_path, suite=SUITE, tasks=["reach"], num_episodes=2, config=led_by(checkpoint="a"), workers=1)
+    assert before == contents(tmp_path)[:1]
+    assert 2 == len(EpisodeDataset(tmp_path))
+
+
 def test_where_the_expert_acted_in_a_policys_place_is_marked(tmp_path: Path) -> None:
     """A share of the steps is the expert's own and marked as an intervention; without a policy there is none."""
     settings = config(ToyExpert, actor=partial(DriftingPolicy), sharing=Sharing(expert_share=0.5), max_steps=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 
 from magma_ros.cli import main
 from magma_ros.episodes import EpisodeDataset
+from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.sim.attempts import TaskReport
 from magma_ros.sim.collect import REPORT_NAME
 from magma_ros.sim.collect_command import describe
+from tests.model.random_checkpoints import write_random_checkpoint
 
 
 def test_collect_writes_a_dataset_that_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +53,22 @@ def test_refusals_are_one_line_and_write_nothing(
     assert message in captured.err
     assert len(captured.err.strip().splitlines()) == 1
     assert not (tmp_path / "demos").exists()
+
+
+def test_another_checkpoint_or_number_type_does_not_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A dataset that one checkpoint began is not continued with another one, nor with the same in another type."""
+    checkpoint = write_random_checkpoint(tmp_path / "checkpoint")
+    folder = tmp_path / "demos"
+    asked = ["collect", "--output", str(folder), "--policy", str(checkpoint), "--task", "carrot_on_plate"]
+    assert main([*asked, "--episodes", "1", "--workers", "1"]) == 0
+    manifest = checkpoint / MANIFEST_NAME
+    assert EpisodeDataset(folder).source["checkpoint"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert main([*asked, "--episodes", "2", "--dtype", "bfloat16"]) == 2
+    assert "begun with other settings (options)" in capsys.readouterr().err
+    manifest.write_text(manifest.read_text() + "\n")
+    assert main([*asked, "--episodes", "2"]) == 2
+    assert "begun with other settings (checkpoint)" in capsys.readouterr().err
+    assert len(EpisodeDataset(folder)) == 1
 
 
 def test_a_task_is_described_in_one_line() -> None:
