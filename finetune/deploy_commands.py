@@ -13,7 +13,7 @@ from magma_ros import exit_codes
 from magma_ros.checkpoint import describe_runtime
 from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder, model_card, promotion, rungs, sweep_rung
-from magma_ros.finetune.ladder import RUNGS, Ladder, RungName
+from magma_ros.finetune.ladder import RUNGS, Ladder, Rung, RungName
 from magma_ros.finetune.rungs import NETWORK_RUNGS, LadderOptions
 from magma_ros.load_options import LoadOptions
 from magma_ros.sources import find
@@ -54,12 +54,12 @@ def climb_ladder(
     if "simulator" in only and sweep:
         identity = {"checkpoint": climbed.checkpoint, "fingerprint": climbed.fingerprint}
         judged = sweep_rung.judge(sweep, **identity, min_success=options.min_success)
-        climbed = ladder.with_rungs(climbed, [judged])
+        climbed = _keep(folder, climbed, judged)
     wanted = tuple(name for name in only if name == "gate" or (name in NETWORK_RUNGS and data is not None))
     if wanted:
         with Console(stderr=True).status(f"trying {', '.join(wanted)}"):
-            tried = rungs.try_network(folder, data or Path(), options, load, wanted=wanted)
-        climbed = ladder.with_rungs(climbed, tried)
+            for rung in rungs.try_network(folder, data or Path(), options, load, wanted=wanted):
+                climbed = _keep(folder, climbed, rung)
     ladder.write(folder, climbed)
     model_card.write(folder)
     show(climbed, Console(width=_WIDTH, highlight=False, markup=False))
@@ -87,6 +87,13 @@ def promote_checkpoint(
         done = promotion.roll_back(to) if checkpoint is None else promotion.promote(checkpoint, to, waived=waive)
     print(f"current {done.current}, previous {done.previous or 'none'}" + "".join(f", {r} waived" for r in done.waived))
     print(f"a running node takes it with: {_SWAP_CALL.format((to / promotion.CURRENT).absolute())}")
+
+
+def _keep(folder: Path, climbed: Ladder, rung: Rung) -> Ladder:
+    """`climbed` with `rung`, on the disk: what a later rung ends in takes nothing away."""
+    climbed = ladder.with_rungs(climbed, [rung])
+    ladder.write(folder, climbed)
+    return climbed
 
 
 def show(climbed: Ladder, console: Console) -> None:

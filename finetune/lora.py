@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from magma_ros import checkpoint
 from magma_ros.adapter_files import Base, is_adapter, write_adapter
 from magma_ros.entropy_bounds import EntropyBounds
-from magma_ros.errors import CheckpointError, TrainingError
+from magma_ros.errors import CheckpointError, RecipeError, TrainingError
 from magma_ros.finetune.parts import Parts, is_lora, trainable
 from magma_ros.json_files import read_object
 from magma_ros.model.network import MagmaNetwork
@@ -32,14 +32,15 @@ def inject(network: MagmaNetwork, layers: Sequence[str], parts: Parts) -> None:
     """Give each of `layers` a LoRA; its numbers are float32.
 
     Raises:
-        TrainingError: peft is not there, or did not do what it was asked for.
+        RecipeError: peft is not there.
+        TrainingError: it did not do what it was asked for.
     """
     if not layers:
         return
     try:
         from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415 - full training needs no peft
     except ImportError as error:
-        raise TrainingError(f"parts.method {parts.method}: expected the package peft: {error}") from error
+        raise RecipeError(f"parts.method {parts.method}: expected the package peft: {error}") from error
     config = LoraConfig(
         r=parts.lora_rank, lora_alpha=parts.lora_alpha, lora_dropout=parts.lora_dropout, target_modules=list(layers)
     )
@@ -61,17 +62,17 @@ def quantize_base(network: MagmaNetwork, device: torch.device) -> None:
     One layer at a time: the device never holds the blocks as they were.
 
     Raises:
-        TrainingError: it is no CUDA device, or bitsandbytes is missing.
+        RecipeError: it is no CUDA device, or bitsandbytes is missing.
     """
     if device.type != "cuda":
-        raise TrainingError(
+        raise RecipeError(
             f"parts.method qlora: expected the network on a CUDA device (nf4 has no other kernels), got {device}; "
             "the method lora trains anywhere"
         )
     try:
         quantize = make_quantizer("nf4", device=device, dtype=network.embeddings.dtype)
     except CheckpointError as error:
-        raise TrainingError(f"parts.method qlora: {error}") from error
+        raise RecipeError(f"parts.method qlora: {error}") from error
     assert quantize is not None
     for name in base_layers(network):
         parent, _, child = name.rpartition(".")

@@ -132,7 +132,8 @@ def prepare(network: MagmaNetwork, parts: Parts, *, device: torch.device | None 
     zero), the other is drawn from torch's generator.
 
     Raises:
-        TrainingError: targets that do not fit, or no peft, or for `qlora` no CUDA device or no bitsandbytes.
+        TrainingError: targets that do not fit.
+        RecipeError: no peft, or for `qlora` no CUDA device or no bitsandbytes.
     """
     layers = lora_layers(network, parts)
     if parts.method != "full":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ from typing import Any
 from magma_ros import adapter_files
 from magma_ros.checkpoint import load_activated
 from magma_ros.episodes import EpisodeDataset
-from magma_ros.errors import ActivationError, PromotionError, TrainingError
+from magma_ros.errors import ActivationError, PromotionError, RecipeError, TrainingError
 from magma_ros.finetune import train_serve
 from magma_ros.finetune.digests import digest
 from magma_ros.finetune.ladder import Rung, RungName
@@ -23,7 +23,7 @@ from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
 from magma_ros.load_options import LoadOptions
 from magma_ros.model.adapter import MagmaModel
-from magma_ros.pipeline import MANIFEST_NAME
+from magma_ros.pipeline import MANIFEST_NAME, Pipeline
 from magma_ros.policy import ModelPolicy
 from magma_ros.wording import counted
 
@@ -67,32 +67,34 @@ class LadderOptions:
 
 def try_network(
     folder: Path, data: Path, options: LadderOptions, load: LoadOptions, *, wanted: tuple[RungName, ...]
-) -> list[Rung]:
-    """Those of the `wanted` rungs that need the network, each tried with the checkpoint and episodes of `data`.
+) -> Iterator[Rung]:
+    """Those of the `wanted` rungs that need the network, each as soon as it was tried with episodes of `data`.
 
     Raises:
-        MagmaRosError: checkpoint or episodes cannot be read.
+        MagmaRosError: checkpoint or episodes cannot be read; the rungs before were handed out.
     """
     try:
         policy, report = load_activated(folder, load)
     except ActivationError as error:
-        refused = [Rung.judged("gate", holds=False, detail=str(error), figures={})]
-        others = [name for name in NETWORK_RUNGS if name in wanted and name != "gate"]
-        return refused + [Rung(name, "not_tried", "the activation gate refused the checkpoint", {}) for name in others]
-    passed = f"{len(report.checks)} checks passed" + "".join(f"; {warning}" for warning in report.warnings)
-    rungs = [Rung.judged("gate", holds=True, detail=passed, figures=report.to_dict())]
+        yield Rung.judged("gate", holds=False, detail=str(error), figures={})
+        for name in NETWORK_RUNGS:
+            if name in wanted and name != "gate":
+                yield Rung(name, "not_tried", "the activation gate refused the checkpoint", {})
+        return
+    if "gate" in wanted:
+        passed = f"{len(report.checks)} checks passed" + "".join(f"; {warning}" for warning in report.warnings)
+        yield Rung.judged("gate", holds=True, detail=passed, figures=report.to_dict())
     if not set(wanted) - {"gate"}:
-        return rungs
+        return
     training = read_object(folder / MANIFEST_NAME).get("training") or {}
     numbers, whence = unseen_episodes(training, data, most=options.max_held_out)
     if "train_serve" in wanted:
         number = numbers[0] if numbers else 0
-        rungs.append(train_serve.compare(_model_of(policy), policy.pipeline, data, number=number))
+        yield train_serve.compare(_model_of(policy), policy.pipeline, data, number=number)
     if "open_loop" in wanted:
-        rungs.append(open_loop(policy, data, numbers, whence))
+        yield open_loop(policy, data, numbers, whence)
     if "overfit" in wanted:
-        rungs.append(overfit(folder, data, training, options, load))
-    return [rung for rung in rungs if rung.name in wanted]
+        yield overfit(folder, data, training, options, load)
 
 
 def unseen_episodes(training: Mapping[str, Any], data: Path, *, most: int) -> tuple[list[int], str]:
@@ -105,9 +107,11 @@ def unseen_episodes(training: Mapping[str, Any], data: Path, *, most: int) -> tu
     """
     numbers = list(range(len(EpisodeDataset(data))))
     whence = "the checkpoint does not say that it was trained on these episodes"
-    for item in training.get("data", ()):
+    known = training.get("data", ())
+    own = digest(data) if known else ""
+    for item in known:
         same_place = "episodes" in item and Path(item["episodes"]).resolve() == data.resolve()
-        if item.get("sha256") == digest(data):
+        if item.get("sha256") == own:
             numbers, whence = list(item["held_out"]), "held out of its training, as its manifest says"
             break
         if same_place:
@@ -141,10 +145,11 @@ def overfit(folder: Path, data: Path, training: Mapping[str, Any], options: Ladd
     with TemporaryDirectory(prefix="overfit-") as scratch:
         recipe = overfit_recipe(folder, data, training, output=Path(scratch) / "run", steps=options.overfit_steps)
         try:
-            learnt = finetune(recipe)
-        except TrainingError as error:
+            policy, _ = load_activated(finetune(recipe), replace(load, quantization="none"))
+        except RecipeError as error:  # nothing was tried: the run needs another machine, or other data
+            return Rung("overfit", "not_tried", str(error), {})
+        except (TrainingError, ActivationError) as error:
             return Rung.judged("overfit", holds=False, detail=str(error), figures={})
-        policy, _ = load_activated(learnt, replace(load, quantization="none"))
         report = open_loop_errors(policy, EpisodeDataset(data), [0])
     skill, gripper = report.skill_over_mean.value, report.policy.gripper_accuracy.value
     detail = (
@@ -158,9 +163,10 @@ def overfit(folder: Path, data: Path, training: Mapping[str, Any], options: Ladd
 def overfit_recipe(folder: Path, data: Path, training: Mapping[str, Any], *, output: Path, steps: int) -> Recipe:
     """A short run on the first episode that changes what the checkpoint's own training changed; nothing is varied.
 
-    An adapter's run begins with its base.
+    An adapter's run begins with its base, and has the adapter's cameras and action horizon.
     """
     is_adapter = adapter_files.is_adapter(folder)
+    own = Pipeline.load(folder) if is_adapter else None
     known = training.get("recipe") or {}
     parts = build(Parts, known["parts"], where=f"{folder}: parts") if "parts" in known else Parts()
     return Recipe(
@@ -169,8 +175,10 @@ def overfit_recipe(folder: Path, data: Path, training: Mapping[str, Any], *, out
         steps=steps,
         start_from=str(adapter_files.open_base(folder) if is_adapter else folder),
         norm_stats="fit" if is_adapter else "keep",
+        cameras=None if own is None else tuple(camera.name for camera in own.contract.cameras),
+        action_horizon=None if own is None else own.action_horizon,
         held_out_share=0.0,
-        batch_size=min(_OVERFIT_BATCH, len(EpisodeDataset(data).read(0))),
+        batch_size=min(_OVERFIT_BATCH, EpisodeDataset(data).raw.rows[0].length),
         learning_rate=float(known.get("learning_rate", _OVERFIT_RATE)),
         schedule=Schedule(warmup_steps=min(10, steps - 1)),
         weight_decay=0.0,

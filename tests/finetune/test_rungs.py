@@ -12,14 +12,16 @@ from magma_ros import checkpoint, exit_codes
 from magma_ros.checkpoint import load_activated, load_model, load_pipeline
 from magma_ros.cli import main
 from magma_ros.episodes import EpisodeDataset, EpisodeWriter
-from magma_ros.errors import PromotionError
+from magma_ros.errors import EpisodeError, PromotionError
 from magma_ros.finetune import ladder, rungs, train_serve
 from magma_ros.finetune.digests import digest
+from magma_ros.finetune.parts import Parts
 from magma_ros.finetune.recipe import DataItem, Recipe, Schedule
 from magma_ros.finetune.rungs import LadderOptions, overfit_recipe, try_network, unseen_episodes
 from magma_ros.finetune.train import finetune
 from magma_ros.json_files import read_object
 from magma_ros.load_options import LoadOptions
+from tests.finetune.short_runs import short_recipe
 from tests.invented_episodes import invented_episode
 from tests.model.random_checkpoints import CONTRACT, NANO, write_random_checkpoint
 
@@ -79,7 +81,7 @@ def test_a_network_that_has_learnt_the_rule_climbs(trained, episodes_folder) -> 
 def test_a_random_network_fails_where_competence_is_asked_for(episodes_folder, tmp_path) -> None:
     """It is served as it would be trained and uses what it sees; but it is no better than the mean, on any episode."""
     folder = write_random_checkpoint(tmp_path)
-    found = try_network(folder, episodes_folder, replace(QUICK, overfit_steps=1), LoadOptions(), wanted=ALL)
+    found = list(try_network(folder, episodes_folder, replace(QUICK, overfit_steps=1), LoadOptions(), wanted=ALL))
     expected = {"train_serve": "passed", "gate": "passed", "open_loop": "failed", "overfit": "failed"}
     assert expected == outcomes(found)
     assert "wanted 0.9" in next(rung.detail for rung in found if rung.name == "overfit")
@@ -103,13 +105,62 @@ def test_the_run_on_one_episode_changes_what_the_training_changed(tmp_path) -> N
     assert recipe.augmentation.changes_nothing
 
 
+def test_the_run_on_one_episode_sees_and_answers_what_an_adapter_does(tmp_path) -> None:
+    """An adapter of one camera and two actions is tried as such, though its base has one and the data two cameras."""
+    (camera,), episode = CONTRACT.cameras, invented_episode(0)
+    contract = replace(CONTRACT, cameras=(replace(camera, name="wrist"), camera))
+    both = {"image": episode.images["image"], "wrist": episode.images["image"]}
+    with EpisodeWriter(tmp_path / "data", contract=contract, source={}) as writer:
+        writer.append(replace(episode, images=both))
+    changes = {"parts": Parts(method="lora", lora_rank=2), "save_as": "adapter", "action_horizon": 2}
+    base = write_random_checkpoint(tmp_path / "base")
+    recipe = short_recipe(tmp_path / "data", tmp_path / "run", tiny=None, start_from=str(base), cameras=("image",))
+    folder = finetune(replace(recipe, steps=1, **changes))
+    training = read_object(folder / "magma_ros.json")["training"]
+    again = overfit_recipe(folder, tmp_path / "data", training, output=tmp_path / "again", steps=7)
+    assert ("fit", ("image",), 2) == (again.norm_stats, again.cameras, again.action_horizon)
+
+
 def test_a_network_that_the_gate_refuses_is_tried_on_nothing_else(episodes_folder, tmp_path) -> None:
     """Weights whose head is all zero fail the gate; the rungs that would need them are not tried."""
     folder = write_random_checkpoint(tmp_path)
     _silence(folder)
-    found = try_network(folder, episodes_folder, QUICK, LoadOptions(), wanted=ALL)
+    found = list(try_network(folder, episodes_folder, QUICK, LoadOptions(), wanted=ALL))
     assert dict.fromkeys(ALL, "not_tried") | {"gate": "failed"} == outcomes(found)
     assert "scores_not_flat" in next(rung.detail for rung in found if rung.name == "gate")
+
+
+def test_what_is_learnt_by_heart_has_to_pass_the_gate(episodes_folder, tmp_path, monkeypatch) -> None:
+    """A run on one episode that ends in weights which may not act is a failed rung, and no end of the ladder."""
+    folder, learnt = write_random_checkpoint(tmp_path / "a"), write_random_checkpoint(tmp_path / "b")
+    _silence(learnt)
+    monkeypatch.setattr(rungs, "finetune", lambda _: learnt)
+    rung = rungs.overfit(folder, episodes_folder, {}, QUICK, LoadOptions())
+    assert "failed" == rung.outcome
+    assert "scores_not_flat" in rung.detail
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here the run can be done")
+def test_a_run_that_this_machine_cannot_do_is_not_tried(episodes_folder, tmp_path) -> None:
+    """Four-bit training without a GPU says nothing about the checkpoint: the rung is still missing, and not failed."""
+    training = {"recipe": {"parts": {"method": "qlora"}}}
+    rung = rungs.overfit(write_random_checkpoint(tmp_path), episodes_folder, training, QUICK, LoadOptions())
+    assert "not_tried" == rung.outcome
+    assert "expected the network on a CUDA device" in rung.detail
+
+
+def test_a_fault_in_one_rung_keeps_the_others(episodes_folder, tmp_path, monkeypatch, capsys) -> None:
+    """Rungs that were tried before an error are in ladder.json although the command ends with it."""
+    folder = write_random_checkpoint(tmp_path / "checkpoint")
+
+    def fall(*_: object) -> None:
+        raise EpisodeError("the disk is gone")
+
+    monkeypatch.setattr(rungs, "open_loop", fall)
+    arguments = ["ladder", str(folder), "--data", str(episodes_folder), "--only", "gate", "train_serve", "open_loop"]
+    assert exit_codes.REFUSED == main(arguments)
+    assert "the disk is gone" in capsys.readouterr().err
+    assert {"gate", "train_serve"} == {rung.name for rung in ladder.read(folder).rungs if rung.outcome == "passed"}
 
 
 def _silence(folder: Path) -> None:
@@ -120,9 +171,9 @@ def _silence(folder: Path) -> None:
     checkpoint.save_checkpoint(folder, network=model.network, pipeline=pipeline, training={}, dtype="float32")
 
 
-def test_episodes_that_were_trained_on_do_not_judge(trained, episodes_folder, tmp_path) -> None:
+def test_episodes_that_were_trained_on_do_not_judge(trained, episodes_folder, tmp_path, monkeypatch) -> None:
     """By their hash the held-out ones are known; changed since, none is; of another folder, all are unseen."""
-    training = read_object(trained / "magma_ros.json")["training"]
+    training, hashed = read_object(trained / "magma_ros.json")["training"], []
     held_out = training["data"][0]["held_out"]
     assert held_out == unseen_episodes(training, episodes_folder, most=50)[0]
     assert held_out[:1] == unseen_episodes(training, episodes_folder, most=1)[0]
@@ -133,6 +184,9 @@ def test_episodes_that_were_trained_on_do_not_judge(trained, episodes_folder, tm
     elsewhere = {"data": [{**training["data"][0], "sha256": "other", "episodes": str(tmp_path)}]}
     assert list(range(12)) == unseen_episodes(elsewhere, episodes_folder, most=50)[0]
     assert 4 == len(unseen_episodes({}, episodes_folder, most=4)[0])
+    monkeypatch.setattr(rungs, "digest", lambda folder: hashed.append(folder) or digest(folder))
+    unseen_episodes({"data": [{"conversations": "a"}, *changed["data"]]}, episodes_folder, most=4)
+    assert [episodes_folder] == hashed
     assert digest(episodes_folder) == training["data"][0]["sha256"]
 
 
