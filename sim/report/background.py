@@ -80,7 +80,7 @@ def provenance(sweep: Sweep) -> Markup:
         "policy": spec.policy,
         "checkpoint": spec.checkpoint or "none",
         "fingerprint": spec.fingerprint or "none",
-        **({"options": spec.options} if spec.options else {}),
+        **({"options": spec.options, "answers": "batched" if spec.batched else "one by one"} if spec.options else {}),
         **spec.provenance,
     }
     begun = sorted(done.started_at for done in sweep.record.trials)

@@ -108,7 +108,7 @@ def command_of(spec: SweepSpec) -> str:
     """What to type to run the same trials again; a measured latency is to be put into a file first."""
     words = ["magma-ros", "eval", "--suite", spec.suite, "--task", *spec.tasks, "--policy", spec.policy]
     words += ["--trials", str(len(spec.seeds)), "--seed", str(spec.seeds[0])]
-    words += ["--execution-horizon", str(spec.execution_horizon)]
+    words += ["--execution-horizon", str(spec.execution_horizon), *_batching_words(spec)]
     if spec.latency is not None:
         words += ["--latency", _latency_word(spec.latency)]
     if spec.width is not None:
@@ -118,6 +118,13 @@ def command_of(spec: SweepSpec) -> str:
         if value != usual.get(name):
             words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return shlex.join(words)
+
+
+def _batching_words(spec: SweepSpec) -> list[str]:
+    """Several observations wait at once with two workers or more; a policy without a network has no such option."""
+    if spec.batched:
+        return ["--workers", "2"]
+    return ["--no-batch"] if spec.options else []
 
 
 def _latency_word(latency: Mapping[str, Any]) -> str:

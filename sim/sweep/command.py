@@ -73,7 +73,8 @@ def evaluate_policy(
     started_s = time.perf_counter()
     with closing(site):
         with closing(site.open_pool(setup)) as pool:
-            spec = _spec(question, setup, tasks, fingerprint=site.fingerprint(pool), options=options)
+            spec = _spec(question, setup, tasks, options)
+            spec = replace(spec, fingerprint=site.fingerprint(pool), batched=site.is_batched)
             record = _run(spec, pool, keeping)
         _film(record, setup, site, keeping)
     return _tell(record, keeping, wall_s=time.perf_counter() - started_s)
@@ -93,6 +94,11 @@ class _Site:
         """What workers make their policy with; None when they ask one that lives elsewhere."""
         return partial(policy_of_trial, self._policy, self._options) if self._lives_in_worker else None
 
+    @property
+    def is_batched(self) -> bool:
+        """Whether a network here answers several environments in one run; a single one is always answered alone."""
+        return not self._lives_in_worker and self._workplace.batch and self._workplace.workers > 1
+
     def open_pool(self, setup: TrialSetup) -> Pool:
         """Somebody to run the trials of `setup`."""
         workplace = self._workplace
@@ -105,11 +111,11 @@ class _Site:
                 address=workplace.ray_address,
                 workers=workplace.workers,
                 gpus_per_policy=workplace.gpus_per_policy,
-                batched=workplace.batch,
+                batched=self.is_batched,
             )
         if workplace.workers == 1:
             return InProcessPool(setup, self._player)
-        return ProcessPool(setup, self._player, workers=workplace.workers, batched=workplace.batch)
+        return ProcessPool(setup, self._player, workers=workplace.workers, batched=self.is_batched)
 
     def fingerprint(self, pool: Pool) -> str | None:
         """Of the pipeline behind the policy; None for one without."""
@@ -124,9 +130,8 @@ class _Site:
             self._player.close()
 
 
-def _spec(
-    question: Question, setup: TrialSetup, tasks: tuple[str, ...], *, fingerprint: str | None, options: LoadOptions
-) -> SweepSpec:
+def _spec(question: Question, setup: TrialSetup, tasks: tuple[str, ...], options: LoadOptions) -> SweepSpec:
+    """What is asked, without what the site alone knows."""
     return SweepSpec(
         suite=setup.suite.name,
         tasks=tasks,
@@ -134,7 +139,7 @@ def _spec(
         seeds=tuple(range(question.seed, question.seed + question.trials)),
         execution_horizon=question.execution_horizon,
         latency=None if setup.latency is None else setup.latency.to_dict(),
-        fingerprint=fingerprint,
+        fingerprint=None,
         protocol=protocol_of(setup.suite, tasks),
         provenance=provenance(device=options.device),
         options={} if setup.make_policy is not None else asdict(options),

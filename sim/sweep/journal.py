@@ -134,7 +134,8 @@ def read_spec(folder: Path) -> SweepSpec:
         raise SweepError(f"{path}: expected a sweep of format {FORMAT}")
     known = {field.name for field in fields(SweepSpec)}
     if document.keys() != known:
-        raise SweepError(f"{path}: expected the fields {sorted(known)}, got {sorted(document)}")
+        missing, unknown = sorted(known - document.keys()), sorted(document.keys() - known)
+        raise SweepError(f"{path}: expected a sweep of this version, got one without {missing} and with {unknown}")
     document |= {name: tuple(document[name]) for name in ("tasks", "seeds")}
     return SweepSpec(**document)
 

@@ -60,10 +60,11 @@ class SweepSpec:
         latency: How long the policy thinks, as `Latency.to_dict`; None for a world that waits.
         fingerprint: Of the pipeline behind the policy; None for one without.
         protocol: Of the suite, see `protocol_of`.
-        provenance: Commit, versions, device and machine; a sweep may go on under another one.
+        provenance: Commit, versions, device and machine, see `journal.open_journal` for a sweep that goes on.
         options: How a checkpoint is brought up, by name; empty for a policy without one.
         width: Each task ends when its interval is at most so wide, or its seeds are used up; None runs all of them.
         checkpoint: SHA-256 of its manifest, which holds those of its weights; None for a policy without one.
+        batched: Whether a network here answered several environments in one run, which rounds in another way.
     """
 
     suite: str
@@ -78,6 +79,7 @@ class SweepSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     width: float | None = None
     checkpoint: str | None = None
+    batched: bool = False
 
     def __post_init__(self) -> None:
         for name, values in (("tasks", self.tasks), ("seeds", self.seeds)):

@@ -54,6 +54,7 @@ def to_document(record: SweepRecord) -> dict[str, Any]:
     tasks = [_task_document(record, task) for task in summary.tasks]
     asked = {"policy": spec.policy, "suite": spec.suite, "execution_horizon": spec.execution_horizon}
     asked |= {"latency": spec.latency, "width": spec.width, "fingerprint": spec.fingerprint, "options": spec.options}
+    asked |= {"batched": spec.batched}
     average = None if summary.average is None else asdict(summary.average)
     return {
         **asked,

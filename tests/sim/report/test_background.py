@@ -140,6 +140,13 @@ def test_what_it_was_measured_with() -> None:
     assert "<pre><code>magma-ros eval --suite bridge --task a --policy magma-tiny" in section
 
 
+@pytest.mark.parametrize(("batched", "expected"), [(True, "batched"), (False, "one by one")])
+def test_a_network_says_how_it_answered(batched: bool, expected: str) -> None:  # noqa: FBT001
+    """Batches round in another way; a policy without a network says nothing of it."""
+    section = provenance(sweep({"a": "s"}, batched=batched, options={"device": "cpu"}))
+    assert expected == listed(section)["answers"]
+
+
 def test_what_is_not_known_of_the_measurement_is_none() -> None:
     """No checkpoint, no fingerprint; options only where there are some; one trial began at one instant, none never."""
     one = listed(provenance(sweep({"a": "s"}, checkpoint="", fingerprint="", options={"quantization": "4bit"})))

@@ -60,3 +60,16 @@ def test_the_command_holds_whatever_is_not_usual() -> None:
     spec = make_spec(latency={"low_s": 0.1, "high_s": 0.3}, width=0.2, options=options)
     assert command_of(spec).endswith("--latency 0.1..0.3 --width 0.2 --device cuda:0 --compile-passes")
     assert "--latency 0.15" in command_of(make_spec(latency={"low_s": 0.15, "high_s": 0.15}))
+
+
+@pytest.mark.parametrize(
+    ("batched", "options", "expected"),
+    [
+        (False, {}, ""),
+        (False, {"device": "cpu"}, " --no-batch"),
+        (True, {"device": "cpu"}, " --workers 2"),
+    ],
+)
+def test_the_command_answers_in_batches_where_the_sweep_did(batched, options, expected) -> None:
+    """Batches need two workers; without a network there are none to speak of."""
+    assert command_of(make_spec(batched=batched, options=options)).endswith(f"--execution-horizon 1{expected}")

@@ -31,11 +31,13 @@ def test_whatever_else_differs_is_named() -> None:
     """A difference of outcomes may be due to it."""
     first = make_record({"a": "s"}, make_spec(("a",)))
     protocol = {**first.spec.protocol, "control_rate_hz": 10.0}
-    second = make_record({"a": "s"}, make_spec(("a",), policy="noop", execution_horizon=4, protocol=protocol))
+    changes = {"policy": "noop", "execution_horizon": 4, "protocol": protocol, "batched": True}
+    second = make_record({"a": "s"}, make_spec(("a",), **changes))
     assert compare(first, second).differences == (
         ("policy", "magma-tiny", "noop"),
         ("execution_horizon", "1", "4"),
         ("protocol.control_rate_hz", "5.0", "10.0"),
+        ("batched", "False", "True"),
     )
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from magma_ros.cli import main
+from magma_ros.load_options import LoadOptions
 from magma_ros.pipeline import MANIFEST_NAME
 from magma_ros.sim.sweep import command
 from magma_ros.sim.sweep.journal import read
-from magma_ros.sim.sweep.options import Question
+from magma_ros.sim.sweep.options import Question, Workplace
 from tests.model.random_checkpoints import write_random_checkpoint
 from tests.sim.sweep import toys
 
@@ -150,3 +151,30 @@ def test_a_network_is_counted_and_known_by_its_weights(tmp_path, capsys):
     manifest.write_text(manifest.read_text() + "\n")
     assert 2 == main([*asked, "--resume"])
     assert 'holds another sweep: checkpoint "' in capsys.readouterr().err
+
+
+def test_whether_answers_were_batched_is_kept_and_decides_whether_to_go_on(tmp_path, capsys):
+    """Two workers share the runs of a network unless they are told not to: sweep.json, --json and --resume know it."""
+    checkpoint = write_random_checkpoint(tmp_path / "random")
+    asked = [*EVAL, "--policy", str(checkpoint), "--trials", "1", "--output", str(tmp_path / "sweep")]
+    assert 0 == main([*asked, "--workers", "2", "--json", str(tmp_path / "figures.json")])
+    assert read(tmp_path / "sweep").spec.batched
+    assert json.loads((tmp_path / "figures.json").read_text())["batched"]
+    capsys.readouterr()
+    assert 2 == main([*asked, "--workers", "2", "--no-batch", "--resume"])
+    assert "holds another sweep: batched true, asked false" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("policy", "workplace", "expected"),
+    [
+        ("noop", Workplace(workers=2), False),
+        ("ws://127.0.0.1:1", Workplace(workers=2), False),
+        ("checkpoint", Workplace(workers=2, ray_address="local"), True),
+        ("checkpoint", Workplace(workers=2, ray_address="local", batch=False), False),
+        ("checkpoint", Workplace(workers=1, ray_address="local"), False),
+    ],
+)
+def test_only_a_network_of_several_workers_answers_in_batches(policy, workplace, expected):
+    """One worker is answered alone, and so is everything that lives in the workers or behind an address."""
+    assert expected == command._Site(policy, LoadOptions(), workplace).is_batched

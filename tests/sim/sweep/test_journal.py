@@ -157,3 +157,13 @@ def test_a_folder_without_a_sweep_cannot_be_read(tmp_path):
     (tmp_path / "sweep.json").write_text('{"format": 99}')
     with pytest.raises(SweepError, match="format 1"):
         read(tmp_path)
+
+
+def test_a_sweep_of_an_older_version_is_refused_by_what_it_lacks(tmp_path):
+    """What nobody wrote down is not guessed."""
+    write(tmp_path, [toys.record(0)])
+    document = json.loads((tmp_path / "sweep.json").read_text())
+    del document["batched"]
+    (tmp_path / "sweep.json").write_text(json.dumps(document))
+    with pytest.raises(SweepError, match=r"without \['batched'\] and with \[\]"):
+        read(tmp_path)
