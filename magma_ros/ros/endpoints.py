@@ -40,6 +40,8 @@ STATE = Qos(reliable=True)
 """Offered for measured state, so that both reliable and best-effort readers connect."""
 COMMAND = Qos(reliable=True)
 """Every command arrives or the next one replaces it; a late joiner gets none."""
+STOP = Qos(reliable=True, depth=100)
+"""None may replace another: a `false` must not take the place of a `true` that nobody has read."""
 LATCHED = Qos(reliable=True, latched=True)
 """A late joiner is told the present value at once."""
 
@@ -107,13 +109,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a node: its default gives the type, `minimum` and `maximum` the inclusive range of a number.
-
-    A default of None is an array of doubles that is not set (ROS can't tell the type of an empty one).
-    """
+    """One parameter of a node: its default gives the type, `minimum` and `maximum` the inclusive range of a number."""
 
     name: str
-    default: ParameterValue | None
+    default: ParameterValue
     meaning: str
     minimum: float | None = None
     maximum: float | None = None

@@ -44,9 +44,7 @@ def declare(node: Node, parameters: Iterable[Parameter]) -> None:
         rclpy.exceptions.InvalidParameterTypeException: an override has another type.
     """
     for parameter in parameters:
-        unset = parameter.default is None
-        default: Any = RclpyParameter.Type.DOUBLE_ARRAY if unset else parameter.default
-        node.declare_parameter(parameter.name, default, descriptor(parameter))
+        node.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
 
 
 def refuse_changes(node: Node, parameters: Iterable[Parameter], *, when: Callable[[], str]) -> None:
@@ -62,11 +60,5 @@ def refuse_changes(node: Node, parameters: Iterable[Parameter], *, when: Callabl
 
 
 def values(node: Node, parameters: Iterable[Parameter]) -> dict[str, Any]:
-    """The present value of every row of the table, by name; an array as a tuple, None where none is set."""
-    return {parameter.name: _value(node, parameter) for parameter in parameters}
-
-
-def _value(node: Node, parameter: Parameter) -> Any:
-    unset = RclpyParameter(parameter.name, RclpyParameter.Type.NOT_SET)
-    value = node.get_parameter_or(parameter.name, unset).value
-    return tuple(value) if parameter.default is None and value is not None else value
+    """The present value of every row of the table, by name."""
+    return {parameter.name: node.get_parameter(parameter.name).value for parameter in parameters}

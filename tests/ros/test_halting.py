@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
+
 import pytest
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Bool
 
 from magma_ros import arms
 from magma_ros.ros.halting import Halting
+from magma_ros.ros.interface import EMERGENCY_STOP
 from magma_ros.stops import Stop, StopReason
 from magma_ros.supervision import Supervisor, SupervisorOptions
 from tests.ros.plain_node import HeldLock, PlainNode
@@ -112,3 +119,21 @@ def test_the_lock_is_let_go(desk):
     desk.call("emergency_stop")
     desk.call("reset_halt")
     assert not desk.lock.is_held
+
+
+def test_an_unread_stop_is_not_replaced_by_what_comes_after_it(peer):
+    """A panel says `true` once and then `false` fifty times before anybody reads: the arm is halted."""
+    node, supervisor = Node("halting", context=peer.context), Supervisor(ARM, options=SupervisorOptions())
+    Halting(node, supervisor, lock=nullcontext(), reset=supervisor.reset, present_cause=str)
+    panel = peer.publisher(EMERGENCY_STOP)
+    peer.wait(panel.get_subscription_count, what="the motion node's ear")
+    for data in [True] + 50 * [False]:
+        panel.publish(Bool(data=data))
+    executor = SingleThreadedExecutor(context=peer.context)
+    executor.add_node(node)
+    end_s = time.monotonic() + 10.0
+    while supervisor.halted is None and time.monotonic() < end_s:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_node()
+    assert BY_TOPIC == supervisor.halted
