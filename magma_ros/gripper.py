@@ -1,4 +1,4 @@
-"""When a wanted gripper opening becomes a goal: hysteresis against noise, dwell against chatter; none is lost."""
+"""When a wanted gripper opening becomes a goal: hysteresis against noise, dwell against chatter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GripperFilter:
     more after it. One that comes too soon is kept: the *last* one wanted becomes the goal at the first call after the
     dwell, unless it is near the last goal again by then. The first one offered is a goal at once.
 
-    While the arm is held or halted call neither: a kept opening is then a goal only after the next `offer` or `tick`.
+    While the arm is held call `drop` in the place of `tick`, so that nothing of before moves the gripper afterwards.
 
     Attributes:
         num_suppressed: Offers that were a change and came too soon.
@@ -34,6 +34,10 @@ class GripperFilter:
         self._goal: float | None = None
         self._goal_s = self._now_s = -math.inf
         self._wanted: float | None = None
+
+    def drop(self) -> None:
+        """Forget an opening that waits for its time; what the gripper was last told stays."""
+        self._wanted = self._goal
 
     def offer(self, opening: float, now_s: float) -> float | None:
         """Want `opening` from now on; the joint's position if that is a new goal, in the gripper's unit.

@@ -40,6 +40,10 @@ class GripperOutput(Protocol):
         """A new goal for the gripper's joint, in its unit; whether it went out. An action may refuse it later."""
         ...
 
+    def take_refusal(self) -> bool:
+        """Whether a goal that went out was refused since the last call."""
+        ...
+
 
 def gripper_output(arm: Arm, node: Node) -> GripperOutput | None:
     """The output that the file of `arm` names, on `node`; None where each step carries the gripper's goal.
@@ -75,6 +79,10 @@ class _GripperTopicOutput:
         self._publisher.publish(self._message(self._gripper, position))
         return True
 
+    def take_refusal(self) -> bool:
+        """Nobody answers a message."""
+        return False
+
 
 class _GripperActionOutput:
     """Goals of an action; a newer one replaces the one under way, as gripper controllers do it."""
@@ -86,6 +94,7 @@ class _GripperActionOutput:
         interface = _action_interface(command)
         self._goal = interface.Goal
         self._client = ActionClient(node, interface, command.action)
+        self._was_refused = False
         self.failures: Counter[str] = Counter()
 
     def send(self, position: float) -> bool:
@@ -95,6 +104,11 @@ class _GripperActionOutput:
             return False
         self._client.send_goal_async(self._goal_to(position)).add_done_callback(self._answered)
         return True
+
+    def take_refusal(self) -> bool:
+        """As the protocol says; answers come on the executor's thread."""
+        was_refused, self._was_refused = self._was_refused, False
+        return was_refused
 
     def _goal_to(self, position: float) -> Any:
         goal = self._goal()
@@ -109,6 +123,7 @@ class _GripperActionOutput:
         handle = answer.result()
         if handle is None or not handle.accepted:
             self._fail(REFUSED, "the goal was refused")
+            self._was_refused = True
 
     def _fail(self, reason: str, detail: str) -> None:
         self.failures[reason] += 1

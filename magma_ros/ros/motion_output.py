@@ -52,12 +52,17 @@ class MotionOutput:
                 refusal = self._setpoints.send(command.setpoint, stamp=stamp, measured=state)
         if command.state is MotionState.HALTED:
             self._gripper_filter.reset()  # after it the clock may be another
-        elif self._gripper is not None and command.stop is None:
+        elif command.stop is not None:
+            self._gripper_filter.drop()
+        elif self._gripper is not None:
+            if self._gripper.take_refusal():
+                self._gripper_filter.reset()  # the next action asks again
             self._move_gripper(self._gripper_filter.tick(now_s))
         return refusal
 
     def hold(self, *, stamp: Time) -> None:
-        """The last word: zero speed; an arm that gets steps holds by getting none."""
+        """The last word: zero speed, and no gripper goal later; an arm that gets steps holds by getting none."""
+        self._gripper_filter.reset()
         if self._setpoints is not None:
             self._setpoints.hold(stamp=stamp)
 

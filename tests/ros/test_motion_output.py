@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from control_msgs.action import GripperCommand
+from rclpy.action import ActionServer, GoalResponse
 
 from magma_ros import arms
 from magma_ros.arm import GripperCommandAction
@@ -186,14 +188,25 @@ def test_an_opening_that_hardly_changed_is_no_goal(desk):
     assert [1.0, 0.8] == desk.goals
 
 
-def test_the_gripper_waits_while_the_arm_is_held(desk):
-    """A kept opening goes out in the first tick without a fault."""
+def test_a_hold_drops_the_opening_that_waits(desk):
+    """When the fault is gone only the next action moves the gripper; it stays where it was told to be until then."""
     desk.take(1.0)
     desk.take(0.0, now_s=10.125)
-    desk.tick(HELD, now_s=11.0)
-    assert [1.0] == desk.goals
+    desk.tick(HELD, now_s=10.2)
     desk.tick(MOVING, now_s=11.5)
+    desk.take(1.0, now_s=12.0)
+    assert [1.0] == desk.goals
+    desk.take(0.0, now_s=12.5)
     assert [1.0, 0.0] == desk.goals
+
+
+def test_the_last_word_drops_the_opening_that_waits(desk):
+    """After a deactivation nothing of before moves the gripper, however much later the node is activated."""
+    desk.take(1.0)
+    desk.take(0.0, now_s=10.125)
+    desk.output.hold(stamp=STAMP)
+    desk.tick(RESTING, now_s=100.0)
+    assert [1.0] == desk.goals
 
 
 def test_a_halt_forgets_what_the_gripper_was_to_do(desk):
@@ -215,4 +228,26 @@ def test_a_goal_that_nobody_took_is_asked_for_again():
     for now_s in (10.0, 10.125):
         output.take(opening(1.0), stamp=STAMP, now_s=now_s)
     assert {"gripper_chatter": 0, "no_server": 2} == output.gripper_counts()
+    nodes.close()
+
+
+def test_a_goal_that_was_refused_is_asked_for_again():
+    """A gripper that is homing refuses: the same opening is a goal once more with the next action, and not before."""
+    nodes, goals = TwoNodes(), []
+    ActionServer(
+        nodes.peer,
+        GripperCommand,
+        "gripper/act",
+        execute_callback=lambda handle: GripperCommand.Result(),
+        goal_callback=lambda goal: goals.append(goal) or GoalResponse.REJECT,
+    )
+    command = GripperCommandAction(action="gripper/act", max_effort_n=20.0)
+    output = MotionOutput(replace(TWIST, gripper=replace(TWIST.gripper, command=command)), nodes.node)
+    nodes.wait(output._gripper._client.server_is_ready)
+    output.take(opening(1.0), stamp=STAMP, now_s=10.0)
+    nodes.wait(lambda: "refused" in output.gripper_counts())
+    output.send(RESTING, stamp=STAMP, now_s=10.02, measured=UNKNOWN)
+    assert 1 == len(goals)
+    output.take(opening(1.0), stamp=STAMP, now_s=10.2)
+    nodes.wait(lambda: len(goals) == 2)
     nodes.close()
