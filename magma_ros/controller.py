@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magma_ros.chunking import RecedingHorizon
+from magma_ros.contract import ActionContract
 from magma_ros.errors import ActionDecodeError, MagmaRosError, ServerGoneError
 from magma_ros.policy import Policy
 from magma_ros.safety import SafetyFilter, SafetyLimits
@@ -18,17 +19,31 @@ class Controller:
         last_observation: The observation that `last_chunk` was computed from.
     """
 
-    def __init__(self, policy: Policy, *, limits: SafetyLimits, execution_horizon: int = 1) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        limits: SafetyLimits,
+        execution_horizon: int = 1,
+        contract: ActionContract | None = None,
+    ) -> None:
         """Drive an arm that allows `limits` with `policy`, executing `execution_horizon` actions of each chunk.
 
+        Args:
+            policy: Asked for chunks.
+            limits: Of each action.
+            execution_horizon: At least 1.
+            contract: The policy's, at another rate than its own if it is asked at one.
+
         Raises:
-            ContractError: the limits do not fit the policy's contract.
+            ContractError: the limits do not fit the contract.
             InvalidInputError: a horizon below 1.
         """
+        contract = contract or policy.contract
         self._policy = policy
-        self._safety = SafetyFilter(limits, policy.contract)
-        self._cameras = frozenset(camera.name for camera in policy.contract.cameras)
-        self._horizon = RecedingHorizon(execution_horizon, control_period_s=policy.contract.control_period_s)
+        self._safety = SafetyFilter(limits, contract)
+        self._cameras = frozenset(camera.name for camera in contract.cameras)
+        self._horizon = RecedingHorizon(execution_horizon, control_period_s=contract.control_period_s)
         self.last_chunk: ActionChunk | None = None
         self.last_observation: Observation | None = None
 

@@ -78,6 +78,14 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
     if parameters["instruction"]:
         clean_instruction(parameters["instruction"])
     policy = load(name, load_options(parameters), parameters["deadline_s"])
+    try:
+        return _set_up(policy, name, parameters, arm=arm, measured=measured)
+    except BaseException:
+        policy.close()
+        raise
+
+
+def _set_up(policy: Policy, name: str, parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState) -> Setup:
     contract = replace(
         policy.contract, control_rate_hz=parameters["control_rate_hz"] or policy.contract.control_rate_hz
     )
@@ -94,7 +102,9 @@ def build(parameters: Mapping[str, Any], *, arm: Arm, measured: MeasuredState, l
     return Setup(
         policy=policy,
         contract=contract,
-        controller=Controller(policy, limits=limits, execution_horizon=parameters["execution_horizon"]),
+        controller=Controller(
+            policy, contract=contract, limits=limits, execution_horizon=parameters["execution_horizon"]
+        ),
         observer=Observer(
             cameras,
             measured,

@@ -16,8 +16,9 @@ from magma_ros.ros import interface
 from magma_ros.ros.measured_state import MeasuredState
 from magma_ros.ros.policy_setup import build, load_options
 from magma_ros.sim.suites import BRIDGE_LIMITS
-from magma_ros.types import ActionChunk
+from magma_ros.types import ActionChunk, Observation
 from tests import examples
+from tests.examples import make_proprio
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "params.yaml"
 
@@ -28,7 +29,7 @@ def contract(*cameras):
 
 class StillPolicy:
     def __init__(self, *cameras, fails=False):
-        self.contract, self.num_asked, self._fails = contract(*cameras), 0, fails
+        self.contract, self.num_asked, self._fails, self.is_closed = contract(*cameras), 0, fails, False
 
     def infer(self, observation):
         self.num_asked += 1
@@ -40,7 +41,7 @@ class StillPolicy:
         pass
 
     def close(self):
-        pass
+        self.is_closed = True
 
 
 def build_with(parameters, policy=None, *, load=None, arm=None):
@@ -140,6 +141,35 @@ def test_an_arm_in_another_frame_is_refused(parameters):
     """Displacements in one frame and limits in another do not go together."""
     with pytest.raises(ContractError, match="fr3_link0"):
         build_with(parameters, StillPolicy("image"), arm=arms.load("fr3"))
+
+
+def test_a_chunk_is_executed_at_the_rate_that_was_asked_for(parameters):
+    """Asked for half the contract's rate, each of a chunk's four actions is due once, twice as far apart."""
+
+    class Counting(StillPolicy):
+        def infer(self, observation):
+            self.num_asked += 1
+            rows = np.zeros((4, 7))
+            rows[:, 0] = 0.001 * np.arange(4)
+            return ActionChunk(rows, "base_link", observation.stamp_s, np.empty((0, 7), np.int64))
+
+    made = build_with(parameters | {"control_rate_hz": 2.5, "execution_horizon": 4}, Counting("image"))
+    seen = Observation(
+        {"image": np.zeros((8, 8, 3), np.uint8)}, "go", 0.0, make_proprio(list(arms.load("sim").home.ee_position_m))
+    )
+    done = [made.controller.tick(replace(seen, stamp_s=now_s), now_s) for now_s in (0.0, 0.4, 0.8, 1.2)]
+    assert [0.0, 0.001, 0.002, 0.003] == [float(safe.action.translation_m[0]) for safe in done]
+    assert 2 == made.policy.num_asked  # one of them to warm up
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy"), [({}, StillPolicy("wrist")), ({"entropy_slow_nats": 5.0}, StillPolicy("image"))]
+)
+def test_a_policy_that_cannot_be_used_is_closed(parameters, changes, policy):
+    """What was opened for a configuration that fails does not stay open."""
+    with pytest.raises(ContractError):
+        build_with(parameters | changes, policy)
+    assert policy.is_closed
 
 
 def test_the_file_of_further_parameters_holds_the_defaults():
