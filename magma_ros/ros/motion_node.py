@@ -152,9 +152,9 @@ class MotionNode(LifecycleNode):
                 self._command()
         except Exception as error:  # noqa: BLE001  the node's tick: whatever failed, the arm must stop and the node must live
             self.get_logger().error(f"the tick failed, the arm is halted:\n{traceback.format_exc()}")
-            self._supervisor.halt(Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500]))
-            if self._output is not None and not self._options.dry_run:
-                self._output.hold(stamp=self.get_clock().now().to_msg())
+            with self._lock:
+                self._supervisor.halt(Stop(StopReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"[:500]))
+                self._command_rest()
 
     def _command(self) -> None:
         self._policy.listen()
@@ -187,10 +187,14 @@ class MotionNode(LifecycleNode):
 
     def _fall_silent(self) -> None:
         with self._lock:
-            if self._is_active and self._output is not None and not self._options.dry_run:
-                self._output.hold(stamp=self.get_clock().now().to_msg())
+            self._command_rest()
             self._is_active = False
             self._report.inactive(self._supervisor)
+
+    def _command_rest(self) -> None:
+        """The caller holds the lock."""
+        if self._is_active and self._output is not None and not self._options.dry_run:
+            self._output.hold(stamp=self.get_clock().now().to_msg())
 
     def _measure(self, now_s: float) -> tuple[Proprio | Stop, StampedPose | Stop]:
         """The arm's state, and the pose in it with its time; both say why when they are not known."""

@@ -43,7 +43,8 @@ class JointTrajectoryOutput(CommandTopic):
         self._order = [arm.home.joints.index(name) for name in output.joints]
         self._duration = Duration(seconds=output.time_from_start_s).to_msg()
         self._urdf = ""
-        self._kinematics: Kinematics | None = None
+        self._described: Kinematics | None = None  # by the executor's thread
+        self._kinematics: Kinematics | None = None  # of the commands
         self._not_ready = f"{output.robot_description_topic}: expected the arm's URDF, got none yet"
         self._joints: FloatArray | None = None  # the last command; None at rest
         Topic(output.robot_description_topic, String, LATCHED, LATCHED, "URDF of the arm").subscribe(
@@ -66,6 +67,8 @@ class JointTrajectoryOutput(CommandTopic):
         self._joints = None
 
     def _next(self, setpoint: Setpoint, measured: Proprio | None) -> FloatArray | Stop:
+        if self._kinematics is not self._described:
+            self._kinematics, self._joints = self._described, None
         if self._kinematics is None:
             return Stop(StopReason.OUTPUT_NOT_READY, self._not_ready)
         if measured is None or len(measured.joint_positions_rad) != len(self._order):
@@ -108,9 +111,9 @@ class JointTrajectoryOutput(CommandTopic):
         """Take the arm's URDF; a new one is used from rest on."""
         if message.data == self._urdf:
             return
-        self._urdf, self._joints, self._kinematics = message.data, None, None
+        self._urdf, self._described = message.data, None
         try:
-            self._kinematics = Kinematics.of_arm(self._arm, message.data, joints=self._output.joints)
+            self._described = Kinematics.of_arm(self._arm, message.data, joints=self._output.joints)
         except KinematicsError as error:
             self._not_ready = f"{self._output.robot_description_topic}: {error}"
             self._log.error(self._not_ready)

@@ -97,7 +97,7 @@ def described(nodes):
     """A trajectory output that has its URDF, and what it sends."""
     describe(nodes)
     output, heard = start(nodes, TRAJECTORY, JointTrajectory)
-    nodes.wait(lambda: output._kinematics is not None)
+    nodes.wait(lambda: output._described is not None)
     return output, heard
 
 
@@ -294,7 +294,7 @@ def test_without_a_urdf_or_measured_joints_nothing_is_sent(nodes):
     assert StopReason.OUTPUT_NOT_READY == stop.reason
     assert "robot_description" in stop.detail
     describe(nodes)
-    nodes.wait(lambda: output._kinematics is not None)
+    nodes.wait(lambda: output._described is not None)
     assert StopReason.NO_PROPRIO == output.send(setpoint(), stamp=STAMP).reason
     assert output.send(setpoint(), stamp=STAMP, measured=measured()) is None
     nodes.wait(lambda: heard)
