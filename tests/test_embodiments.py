@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from magma_ros import embodiments
+from magma_ros import arms, embodiments
 from magma_ros.action_tokens import ActionTokenizer
 from magma_ros.errors import ContractError, MagmaRosError, NormalizationError
 from magma_ros.pipeline import Pipeline, PipelineConfig, require_honest
@@ -24,9 +25,9 @@ def document() -> dict[str, object]:
 
 def test_the_project_brings_the_robots_that_the_release_was_evaluated_on() -> None:
     """Both of upstream's SimplerEnv robots are there by name, with upstream's rates and picture."""
-    assert ["bridge_widowx", "google_robot"] == embodiments.available()
+    assert ["bridge_widowx", "bridge_wx250s", "google_robot"] == embodiments.available()
     rates = {name: embodiments.load(name).contract.control_rate_hz for name in embodiments.available()}
-    assert {"bridge_widowx": 5.0, "google_robot": 3.0} == rates
+    assert {"bridge_widowx": 5.0, "bridge_wx250s": 5.0, "google_robot": 3.0} == rates
     for name in embodiments.available():
         contract = embodiments.load(name).contract
         (camera,) = contract.cameras
@@ -37,6 +38,35 @@ def test_the_project_brings_the_robots_that_the_release_was_evaluated_on() -> No
 def test_the_bridge_embodiment_moves_the_simulated_arm() -> None:
     """Its actions mean the same motion as those of the simulated WidowX."""
     BRIDGE_CONTRACT.require_same_motion(embodiments.load("bridge_widowx").contract, who="the release")
+
+
+def test_the_arm_that_bridge_was_recorded_on_takes_its_actions() -> None:
+    """`bridge_wx250s` is Bridge's embodiment in the frame of the shipped arm file, and nothing else of it differs."""
+    there, arm = embodiments.load("bridge_wx250s"), arms.load("wx250s")
+    assert arm.frames.base == arms.safety_limits(arm, there.contract).workspace_frame
+    original = embodiments.load("bridge_widowx")
+    named = {"frame": there.contract.frame, "embodiment": there.contract.embodiment}
+    assert dataclasses.replace(original.contract, **named) == there.contract
+    assert original.norm_stats == there.norm_stats
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"like": "nobody"}, "nobody"),
+        ({"like": 3}, "a text"),
+        ({"contract": []}, "an object"),
+        ({"action": {}}, "'like', a text"),
+        ({"like": "bridge_wx250s"}, "like no other"),
+        ({"contract": {"frame": ""}}, "named embodiment and frame"),
+    ],
+)
+def test_a_likeness_that_cannot_be_is_refused(tmp_path: Path, changes: dict[str, object], error: str) -> None:
+    """Nobody of that name, a chain, other keys and a contract that is none raise and say what was expected."""
+    content = {"like": "bridge_widowx", "contract": {"frame": "left/base_link"}} | changes
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    with pytest.raises(ContractError, match=error):
+        embodiments.load(tmp_path / "mine.json")
 
 
 def test_the_published_golden_action_is_decoded() -> None:
@@ -105,5 +135,5 @@ def test_a_file_of_another_form_is_refused(
 @pytest.mark.parametrize("name", ["franka", "../embodiments/bridge_widowx", ""])
 def test_an_unknown_embodiment_names_those_that_there_are(name: str) -> None:
     """A typo or a path that is no file lists the names."""
-    with pytest.raises(ContractError, match=r"\['bridge_widowx', 'google_robot'\]"):
+    with pytest.raises(ContractError, match=r"\['bridge_widowx', 'bridge_wx250s', 'google_robot'\]"):
         embodiments.load(name)

@@ -10,19 +10,21 @@ import io
 import itertools
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from magma_ros import cli
+from magma_ros import arms, cli, embodiments
+from magma_ros.errors import ContractError
+from magma_ros.pipeline import Pipeline
 from magma_ros.ros.endpoints import Service, Topic
 
 ROOT = Path(__file__).parents[2]
 SEEN_ELSEWHERE = re.compile(
-    r"\.|source|export|cat|cd|chmod|cp|kill|ls|mkdir|rm|sleep|test|wait|git|docker|rosdep|openssl|colcon|ray|accelerate"
+    r"\.|source|export|cat|cd|chmod|cp|kill|ls|mkdir|rm|sleep|test|touch|wait|git|docker|rosdep|openssl|colcon|ray|accelerate"
 )
 """Programs whose arguments nobody here can judge."""
 OURS = "magma_ros"
@@ -123,6 +125,21 @@ def _of_launch(words: Sequence[str]) -> Iterator[str]:
         name, sign, _ = word.partition(":=")
         if not sign or name not in known:
             yield f"expected one of {sorted(known)} for {path.name}, got {word!r}"
+    yield from _misfits(dict(word.split(":=", 1) for word in words[1:] if ":=" in word))
+
+
+def _misfits(told: Mapping[str, str]) -> Iterator[str]:
+    """The actions of the embodiment, or of a checkpoint that comes with the project, are in the arm's frame."""
+    if told.get("arm") not in arms.available():
+        return
+    arm = arms.load(told["arm"])
+    try:
+        if told.get("embodiment") in embodiments.available():
+            arms.safety_limits(arm, embodiments.load(told["embodiment"]).contract)
+        elif told.get("checkpoint") in {folder.name for folder in (ROOT / "checkpoints").iterdir()}:
+            arms.safety_limits(arm, Pipeline.load(ROOT / "checkpoints" / told["checkpoint"]).contract)
+    except ContractError as error:
+        yield str(error)
 
 
 def _of_node(name: str, words: Sequence[str]) -> Iterator[str]:

@@ -88,6 +88,8 @@ def test_python_blocks_import_what_exists(name):
         ("make demos", "target"),
         ("ros2 launch magma_ros bring.launch.py arm:=sim", "launch file"),
         ("ros2 launch magma_ros bringup.launch.py arms:=sim", "'arms:=sim'"),
+        ("ros2 launch magma_ros bringup.launch.py arm:=wx250s embodiment:=bridge_widowx", "'wx250s/base_link'"),
+        ("ros2 launch magma_ros bringup.launch.py arm:=fr3 checkpoint:=magma-tiny", "'fr3_link0'"),
         ("ros2 run magma_ros motion_node --ros-args -p speeds:=1", "'speeds'"),
         ("ros2 service call /ground magma_ros/srv/Ground '{word: carrot}'", "'word'"),
         ("ros2 service call /instruction std_srvs/srv/Trigger", "interface table"),
