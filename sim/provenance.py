@@ -23,6 +23,8 @@ _PACKAGES = (
     "torch",
     "transformers",
 )
+DECIDE_OUTCOMES = ("magma_ros", "mujoco", "numpy")
+"""Packages under whose versions the same trial ends the same way."""
 
 
 def provenance(*, device: str) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from magma_ros.errors import SweepError
 from magma_ros.folder_lock import LOCK_NAME, alone_in
 from magma_ros.json_files import read_object
+from magma_ros.sim.provenance import DECIDE_OUTCOMES
 from magma_ros.sim.rollout import RolloutResult
 from magma_ros.sim.sweep.plan import SweepSpec, Trial, TrialRecord
 from magma_ros.whole_files import PARTIAL, replacing
@@ -74,7 +75,8 @@ def open_journal(
         retry_errors: Forget the trials that ended in an error, so that they are run again.
 
     Raises:
-        SweepError: the folder holds something else, another sweep or damaged lines, or another process writes to it.
+        SweepError: the folder holds something else, another sweep, one of other versions of what decides outcomes, or
+            damaged lines, or another process writes to it.
     """
     if folder is None:
         yield Journal(spec, file=None)
@@ -83,7 +85,7 @@ def open_journal(
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder, error=SweepError):
         require_usable(folder, resume=resume)  # again, now that nobody else can begin one
-        _begin(folder, spec)
+        spec = _begin(folder, spec)
         lines = _whole_lines(folder)
         trials = _parse(lines, spec, folder)
         if retry_errors:
@@ -140,13 +142,25 @@ def read_spec(folder: Path) -> SweepSpec:
     return SweepSpec(**document)
 
 
-def _begin(folder: Path, spec: SweepSpec) -> None:
-    """Write `sweep.json`, or make sure that the one that is there asks for the same."""
+def _begin(folder: Path, spec: SweepSpec) -> SweepSpec:
+    """Write `sweep.json`, or make sure that the one that is there asks for the same; what it says now."""
     if (folder / SPEC_NAME).exists():
-        _require_same(read_spec(folder), spec, folder)
-        return
+        there = read_spec(folder)
+        _require_same(there, spec, folder)
+        _require_same_versions(there, spec, folder)
+        spec = replace(there, provenance=_went_on(there.provenance, spec.provenance))
+        if spec == there:
+            return there
     document = {"format": FORMAT, **asdict(spec)}
     _write(folder / SPEC_NAME, f"{json.dumps(document, indent=2)}\n".encode())
+    return spec
+
+
+def _went_on(begun: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a sweep was begun, and under `resumed` where else it went on, each place once."""
+    resumed = list(begun.get("resumed", ()))
+    first = {name: value for name, value in begun.items() if name != "resumed"}
+    return begun if now in (first, *resumed) else {**begun, "resumed": [*resumed, now]}
 
 
 def _require_same(there: SweepSpec, asked: SweepSpec, folder: Path) -> None:
@@ -157,6 +171,15 @@ def _require_same(there: SweepSpec, asked: SweepSpec, folder: Path) -> None:
     if differing:
         shown = "; ".join(f"{name} {_short(old.get(name))}, asked {_short(new.get(name))}" for name in differing)
         raise SweepError(f"{folder} holds another sweep: {shown}")
+
+
+def _require_same_versions(there: SweepSpec, asked: SweepSpec, folder: Path) -> None:
+    """Refuse to mix trials that other versions would have ended otherwise."""
+    old, new = (spec.provenance.get("versions", {}) for spec in (there, asked))
+    differing = [name for name in DECIDE_OUTCOMES if old.get(name) != new.get(name)]
+    if differing:
+        shown = "; ".join(f"{name} {old.get(name)}, here {new.get(name)}" for name in differing)
+        raise SweepError(f"{folder} was measured with other versions: {shown}; go on with those, or in another folder")
 
 
 def _leaves(value: Any, name: str = "") -> dict[str, Any]:

@@ -60,7 +60,7 @@ class SweepSpec:
         latency: How long the policy thinks, as `Latency.to_dict`; None for a world that waits.
         fingerprint: Of the pipeline behind the policy; None for one without.
         protocol: Of the suite, see `protocol_of`.
-        provenance: Commit, versions, device and machine, see `journal.open_journal` for a sweep that goes on.
+        provenance: Commit, versions, device and machine where it began; under `resumed` those where else it went on.
         options: How a checkpoint is brought up, by name; empty for a policy without one.
         width: Each task ends when its interval is at most so wide, or its seeds are used up; None runs all of them.
         checkpoint: SHA-256 of its manifest, which holds those of its weights; None for a policy without one.

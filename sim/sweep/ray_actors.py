@@ -15,18 +15,17 @@ from magma_ros.contract import ActionContract
 from magma_ros.errors import SweepError
 from magma_ros.policies import fingerprint_of
 from magma_ros.policy import Policy
+from magma_ros.sim.provenance import DECIDE_OUTCOMES
 from magma_ros.sim.sweep.inference import SharedPolicy
 from magma_ros.sim.sweep.plan import Trial, TrialRecord
 from magma_ros.sim.sweep.worker import Answer, AskedPolicy, TrialRunner, TrialSetup
 from magma_ros.types import Observation
 
-_DECIDE_OUTCOMES = ("magma_ros", "mujoco", "numpy")
-
 
 def versions() -> dict[str, str]:
     """Installed versions, in this process, of what decides how a trial ends."""
     found = {}
-    for name in _DECIDE_OUTCOMES:
+    for name in DECIDE_OUTCOMES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found

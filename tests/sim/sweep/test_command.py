@@ -178,3 +178,17 @@ def test_whether_answers_were_batched_is_kept_and_decides_whether_to_go_on(tmp_p
 def test_only_a_network_of_several_workers_answers_in_batches(policy, workplace, expected):
     """One worker is answered alone, and so is everything that lives in the workers or behind an address."""
     assert expected == command._Site(policy, LoadOptions(), workplace).is_batched
+
+
+def test_figures_and_report_tell_the_same_of_a_sweep_that_went_on_elsewhere(tmp_path, monkeypatch):
+    """A sweep that another commit finished names both, in --json as in report.json."""
+    folder, figures = tmp_path / "sweep", tmp_path / "figures.json"
+    asked = [*EVAL, "--policy", "noop", "--trials", "1", "--output", str(folder)]
+    assert 0 == main(asked)
+    there = read(folder).spec.provenance
+    monkeypatch.setattr(command, "provenance", lambda *, device: {**there, "commit": "later"})
+    assert 0 == main([*asked, "--resume", "--json", str(figures)])
+    told, shown = json.loads(figures.read_text()), json.loads((folder / "report.json").read_text())
+    assert there["commit"] == told["commit"] == shown["spec"]["provenance"]["commit"]
+    assert ["later"] == [place["commit"] for place in told["resumed"]]
+    assert told["resumed"] == shown["spec"]["provenance"]["resumed"]

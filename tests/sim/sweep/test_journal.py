@@ -122,11 +122,42 @@ def test_another_sweep_is_refused_with_every_difference(tmp_path):
     assert "suite" not in message
 
 
-def test_another_machine_may_go_on(tmp_path):
-    """Commit, versions and device may change between two parts of a sweep."""
-    write(tmp_path, [toys.record(0)])
-    with open_journal(tmp_path, toys.spec(provenance={"commit": "def"}), resume=True) as journal:
-        assert 1 == len(journal.record.trials)
+def place(commit="abc", **versions):
+    """Where a part of a sweep is measured."""
+    return {"commit": commit, "versions": {"mujoco": "3.3.2", "rich": "14", **versions}}
+
+
+def go_on(folder, **where):
+    """The sweep as it is told by whoever resumes it elsewhere."""
+    with open_journal(folder, toys.spec(provenance=place(**where)), resume=True) as journal:
+        return journal.record
+
+
+def test_another_commit_may_go_on_and_is_told_beside_the_first(tmp_path):
+    """Whoever resumes and whoever reads the folder are told the same: where it was begun, and each other place once."""
+    write(tmp_path, [toys.record(0)], provenance=place())
+    expected = {**place(), "resumed": [place("def"), place("def", rich="15")]}
+    for where in ({"commit": "def"}, {}, {"commit": "def"}, {"commit": "def", "rich": "15"}):
+        told = go_on(tmp_path, **where)
+    assert expected == told.spec.provenance == read(tmp_path).spec.provenance
+    assert (toys.record(0),) == told.trials
+
+
+def test_a_sweep_that_goes_on_where_it_was_begun_is_left_as_it_is(tmp_path):
+    """The same place is nothing to tell."""
+    write(tmp_path, [toys.record(0)], provenance=place())
+    before = (tmp_path / "sweep.json").read_bytes()
+    go_on(tmp_path)
+    assert before == (tmp_path / "sweep.json").read_bytes()
+
+
+def test_other_versions_of_what_decides_outcomes_do_not_go_on(tmp_path):
+    """Both versions are named, the folder stays as it is."""
+    write(tmp_path, [toys.record(0)], provenance=place())
+    before = (tmp_path / "sweep.json").read_bytes()
+    with pytest.raises(SweepError, match=r"other versions: mujoco 3\.3\.2, here 3\.4\.0;"):
+        go_on(tmp_path, mujoco="3.4.0")
+    assert before == (tmp_path / "sweep.json").read_bytes()
 
 
 def test_errors_are_run_again_when_asked(tmp_path):
