@@ -88,7 +88,7 @@ def import_data(
         source: Files or folders; one folder for LeRobot and RLDS.
         output: Dataset folder; an import that was stopped is gone on with.
         reading: How the source is read.
-        pictures: png keeps every pixel, video a tenth of the space.
+        pictures: png keeps every pixel, video a seventh of the space.
         accept: Codes of doubts that are right as they are.
         skip_unusable: Leave out episodes without an instruction or with fewer than two steps.
     """

@@ -45,7 +45,7 @@ def import_episodes(
     Args:
         source: What is imported.
         output: Created, or holds an import of the same source that was stopped: what it has is read again and compared.
-        pictures: How pictures are stored: `png` to the bit, `video` in a tenth of the space.
+        pictures: How pictures are stored: `png` to the bit, `video` in a seventh of the space.
         accept: Codes of doubts about conventions that are right as they are.
         skip_unusable: Leave out episodes that can't be ours (no instruction, too short), and count them.
         on_episode: Told how many of the source are done.
