@@ -49,7 +49,7 @@ setup: ## make .venv ready (the others do this first)
 extras:
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero --extra ray --extra docs
 
-libero: ## make .venv ready with the LIBERO benchmark, 1.2 GB (`make test` does this, too)
+libero: ## make .venv ready with the LIBERO benchmark, 1.5 GB (`make test` does this, too)
 	@$(need_python)$(PYTHON) -S tools/bootstrap.py --extra libero
 
 clean: ## delete .venv and everything that was built

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-packages", action="store_true", help="take the packages of .venv as they are")
     parser.add_argument(
-        "--extra", action="append", default=[], choices=EXTRAS, help="libero is 1.2 GB, ray 0.3, docs 0.1"
+        "--extra", action="append", default=[], choices=EXTRAS, help="libero is 1.5 GB, ray 0.2, docs 0.1"
     )
     options = parser.parse_args(arguments)
     for name in FOREIGN_VARIABLES:
