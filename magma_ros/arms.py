@@ -19,7 +19,7 @@ from magma_ros.playout import PlayoutLimits
 from magma_ros.safety import SafetyLimits
 from magma_ros.schema_faults import schema_faults
 from magma_ros.servoing import playout_share
-from magma_ros.shared_files import shared_folders
+from magma_ros.shared_files import find_named, names_in, shared_file
 from magma_ros.yaml_files import read_mapping
 
 FOLDER = "config/arms"
@@ -32,7 +32,7 @@ def load(name_or_path: Path | str) -> Arm:
     Raises:
         ArmConfigError: there is no such file or name, or it holds something else; names every fault.
     """
-    path = _find(name_or_path)
+    path = find_named(name_or_path, folder=FOLDER, suffix=".yaml", what="arm", error=ArmConfigError)
     return from_dict(read_mapping(path, error=ArmConfigError), where=str(path))
 
 
@@ -53,7 +53,7 @@ def from_dict(data: Any, *, where: str = "arm") -> Arm:
 
 def available() -> list[str]:
     """Names of the arms that come with this project."""
-    return sorted({path.stem for folder in shared_folders(FOLDER) for path in folder.glob("*.yaml")})
+    return names_in(FOLDER, suffix=".yaml")
 
 
 @cache
@@ -63,10 +63,7 @@ def schema() -> dict[str, Any]:
     Raises:
         ArmConfigError: it is not where the project's data files are.
     """
-    for folder in shared_folders(FOLDER):
-        if (folder / "schema.json").is_file():
-            return read_object(folder / "schema.json", error=ArmConfigError)
-    raise ArmConfigError(f"expected {FOLDER}/schema.json in the checkout or the installation, found none")
+    return read_object(shared_file(f"{FOLDER}/schema.json", error=ArmConfigError), error=ArmConfigError)
 
 
 def safety_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1.0) -> SafetyLimits:
@@ -117,15 +114,6 @@ def playout_limits(arm: Arm, contract: ActionContract, *, speed_scale: float = 1
         expiry_s=contract.control_period_s,
     )
     return playout_share(whole) if isinstance(arm.output, TwistOutput) else whole
-
-
-def _find(name_or_path: Path | str) -> Path:
-    if Path(name_or_path).is_file():
-        return Path(name_or_path)
-    for folder in shared_folders(FOLDER):
-        if str(name_or_path) in available() and (folder / f"{name_or_path}.yaml").is_file():
-            return folder / f"{name_or_path}.yaml"
-    raise ArmConfigError(f"arm: expected a YAML file or one of {available()}, got {str(name_or_path)!r}")
 
 
 def _build(hint: Any, value: Any) -> Any:

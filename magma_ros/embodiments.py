@@ -10,7 +10,7 @@ from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError
 from magma_ros.json_files import read_object
 from magma_ros.normalization import NormStats
-from magma_ros.shared_files import shared_folders
+from magma_ros.shared_files import find_named, names_in
 
 FOLDER = "config/embodiments"
 """Where the embodiments that come with this project are, `<name>.json` each."""
@@ -63,7 +63,7 @@ def load(source: Path | str) -> Embodiment:
 
 def available() -> list[str]:
     """Names of the embodiments that come with this project."""
-    return sorted({path.stem for folder in shared_folders(FOLDER) for path in folder.glob("*.json")})
+    return names_in(FOLDER, suffix=".json")
 
 
 def _like_another(document: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -80,9 +80,4 @@ def _like_another(document: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _find(source: Path | str) -> Path:
-    if Path(source).is_file():
-        return Path(source)
-    for folder in shared_folders(FOLDER):
-        if str(source) in available() and (folder / f"{source}.json").is_file():
-            return folder / f"{source}.json"
-    raise ContractError(f"embodiment: expected a JSON file or one of {available()}, got {str(source)!r}")
+    return find_named(source, folder=FOLDER, suffix=".json", what="embodiment", error=ContractError)

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
 from magma_ros.errors import TeleopError
-from magma_ros.shared_files import shared_folders
+from magma_ros.shared_files import find_named
 from magma_ros.types import FloatArray
 from magma_ros.yaml_files import read_mapping
 
@@ -168,7 +167,7 @@ class JoystickMap:
         Raises:
             TeleopError: there is no such file or name, or it holds something else.
         """
-        path = _find(name_or_path)
+        path = find_named(name_or_path, folder=FOLDER, suffix=".yaml", what="joystick", error=TeleopError)
         data = read_mapping(path, error=TeleopError)
         try:
             axes = {_known(name, AXES): (int(row["axis"]), int(row["sign"])) for name, row in data["axes"].items()}
@@ -225,12 +224,3 @@ def _known(name: str, names: Sequence[str]) -> str:
     if name not in names:
         raise ValueError(f"expected one of {names}, got {name!r}")
     return name
-
-
-def _find(name_or_path: str) -> Path:
-    if Path(name_or_path).is_file():
-        return Path(name_or_path)
-    files = {path.stem: path for folder in reversed(list(shared_folders(FOLDER))) for path in folder.glob("*.yaml")}
-    if name_or_path not in files:
-        raise TeleopError(f"joystick: expected a YAML file or one of {sorted(files)}, got {name_or_path!r}")
-    return files[name_or_path]

@@ -17,7 +17,7 @@ from magma_ros.finetune.importers.foreign import ForeignEpisode
 from magma_ros.geometry import rpy_to_rotation_vector
 from magma_ros.json_files import read_object
 from magma_ros.schema_faults import schema_faults
-from magma_ros.shared_files import shared_folders
+from magma_ros.shared_files import find_named, names_in, shared_file
 from magma_ros.types import FloatArray
 from magma_ros.wording import counted
 from magma_ros.yaml_files import read_mapping
@@ -164,7 +164,7 @@ def load(name_or_path: Path | str) -> FeatureMap:
         ImportDataError: there is no such file or name, or it holds something else; names every fault.
         ContractError: its contract cannot be used.
     """
-    path = _find(name_or_path)
+    path = find_named(name_or_path, folder=FOLDER, suffix=".yaml", what="mapping", error=ImportDataError)
     document = read_mapping(path, error=ImportDataError)
     faults = schema_faults(document, schema()) or _faults(document)
     if faults:
@@ -180,7 +180,7 @@ def load(name_or_path: Path | str) -> FeatureMap:
 
 def available() -> list[str]:
     """Names of the mappings that come with this project."""
-    return sorted({path.stem for folder in shared_folders(FOLDER) for path in folder.glob("*.yaml")})
+    return names_in(FOLDER, suffix=".yaml")
 
 
 @cache
@@ -190,19 +190,7 @@ def schema() -> dict[str, Any]:
     Raises:
         ImportDataError: it is not where the project's data files are.
     """
-    for folder in shared_folders(FOLDER):
-        if (folder / "schema.json").is_file():
-            return read_object(folder / "schema.json", error=ImportDataError)
-    raise ImportDataError(f"expected {FOLDER}/schema.json in the checkout or the installation, found none")
-
-
-def _find(name_or_path: Path | str) -> Path:
-    if Path(name_or_path).is_file():
-        return Path(name_or_path)
-    for folder in shared_folders(FOLDER):
-        if (folder / f"{name_or_path}.yaml").is_file():
-            return folder / f"{name_or_path}.yaml"
-    raise ImportDataError(f"mapping: expected a YAML file or one of {available()}, got {str(name_or_path)!r}")
+    return read_object(shared_file(f"{FOLDER}/schema.json", error=ImportDataError), error=ImportDataError)
 
 
 def _faults(document: dict[str, Any]) -> list[str]:
