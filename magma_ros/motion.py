@@ -13,7 +13,7 @@ from magma_ros.errors import InvalidInputError, PlayoutError
 from magma_ros.turning import Turning
 from magma_ros.types import FloatArray, Pose
 
-FALLBACKS = ("time", "unsynchronised", "halt")
+FALLBACKS = ("time", "unsynchronised", "rest")
 """What is done, in turn, where Ruckig finds no way: 2 % more time, each axis on its own, none at all."""
 PER_AXIS = 1.0 / math.sqrt(3.0)  # three axes at this share of a limit have the limit's length together
 TURN_SHARE = 0.9  # left of an angular limit for the difference between a turn's derivatives and angular rates
@@ -112,7 +112,7 @@ class Planner:
         for synchronization, duration_s, fallback in (
             (Synchronization.Phase, at_least_s, "time"),
             (Synchronization.Time, 1.02 * at_least_s, "unsynchronised"),
-            (Synchronization.No, 0.0, "halt"),
+            (Synchronization.No, 0.0, "rest"),
         ):
             inputs.synchronization = synchronization
             inputs.minimum_duration = duration_s if duration_s > 0 else None

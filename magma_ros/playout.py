@@ -145,7 +145,7 @@ class Playout:
         """
         self._now_s = self._check_time(now_s)
         self._expired = False
-        self._halt()
+        self._come_to_rest()
 
     def tick(self, now_s: float, measured: Pose | None = None) -> Setpoint:
         """The setpoint at `now_s` [s].
@@ -163,7 +163,7 @@ class Playout:
         self._now_s = now_s
         if now_s >= self._deadline_s:
             self._expired = True
-            self._halt()
+            self._come_to_rest()
         if place is not None and not self._stopped:
             self._watch(place)
         motion, turned = self._plan.at(self._elapsed_s())
@@ -195,12 +195,12 @@ class Playout:
         motion, _ = self._plan.at(self._elapsed_s())
         plan = self._planner.to(motion, place, at_least_s=at_least_s)
         if plan is None:
-            self._halt()
+            self._come_to_rest()
         else:
             self._heading = place
             self._follow(plan)
 
-    def _halt(self) -> None:
+    def _come_to_rest(self) -> None:
         elapsed_s = self._elapsed_s()
         motion, _ = self._plan.at(elapsed_s)
         if elapsed_s < self._plan.duration_s:
@@ -214,11 +214,11 @@ class Playout:
     def _plan_on(self, motion: Motion) -> None:
         """The same motion, counted afresh from here."""
         if self._stopped:
-            self._halt()
+            self._come_to_rest()
             return
         plan = self._planner.to(motion, self._heading, at_least_s=self._plan.duration_s - self._elapsed_s())
         if plan is None:
-            self._halt()
+            self._come_to_rest()
         else:
             self._follow(plan)
 

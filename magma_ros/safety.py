@@ -128,7 +128,7 @@ class SafetyFilter:
                 a table.
             base_m: What the displacement is added to in the same frame, shape (3,) [m], where that is not the measured
                 end effector but a goal that it is still on its way to; neither is led out of the workspace.
-            entropy_nats: Mean over the action's tokens [nat]; 0 when not known.
+            entropy_nats: Mean over the tokens of the answer that the action is from [nat]; 0 when not known.
         """
         verdict = (
             self.check_age(stamp_s, now_s)

@@ -108,7 +108,7 @@ def test_the_ways_round_are_counted() -> None:
     playout = make_playout()
     playout.accept(make_action(), 0.0)
     run(playout, 0.0, 1.0)
-    assert {"time": 0, "unsynchronised": 0, "halt": 0} == playout.num_fallbacks
+    assert {"time": 0, "unsynchronised": 0, "rest": 0} == playout.num_fallbacks
     play(playout := make_playout(), np.random.default_rng(2588), faithful=False)
     assert playout.num_fallbacks["time"] == 1
 

@@ -34,8 +34,6 @@ _LAST_WORDS = 10
 _SWITCH_INTERVAL_S = 0.0002
 """Longest time that a thread of Python keeps the lock when another wants it [s]; Python's own is 5 ms."""
 
-"""Exit status of a node that could not start."""
-
 
 class Closable(Protocol):
     """A node that has something to do before it is destroyed."""
