@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -41,7 +40,7 @@ from magma_ros.ros import conversions, endpoints, interface, pictures
 from magma_ros.ros.acting import Acting
 from magma_ros.ros.policy_node import PolicyNode
 from magma_ros.ros.spin import run
-from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.processes import Child, enter_graph
 from magma_ros.types import ActionChunk, Observation
 
 ARM = "stand_in"
@@ -256,7 +255,7 @@ def main() -> None:
 
 def measure(minutes: float, json_file: Path | None, *, checkpoint: str) -> None:
     """Run the graph for so long, and print what it cost."""
-    os.environ.update(graph_environment())
+    enter_graph()
     rclpy.init()
     node, listener = Node("listener"), Listener()
     node.create_subscription(

@@ -35,7 +35,7 @@ from magma_ros.picture_questions import Trace, grounded, predicted_traces
 from magma_ros.policy import ModelPolicy
 from magma_ros.ros import interface, pictures
 from magma_ros.sim.bridge.questions import NUM_STEPS, Asked, AskedScene, SceneQuestions
-from magma_ros.sim.processes import Child
+from magma_ros.sim.processes import Child, enter_graph, parameter_arguments
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.statistics import wilson_interval
 from magma_ros.sim.suites import BRIDGE
@@ -143,15 +143,12 @@ def _off_px(said: Trace, true: Trace) -> float:
 
 def over_ros(folder: Path, asked_scenes: list[AskedScene], said: list[list[str]]) -> dict[str, int]:
     """How many answers of a policy node are those that the policy gave here, of as many as were asked."""
+    enter_graph()
     rclpy.init()
     asker = Asker(asked_scenes[0])
-    arguments = [f"checkpoint:={folder}", "arm:=sim", "autostart:=true", "answer_timeout_s:=100.0"]
-    command = [sys.executable, "-m", "magma_ros.ros.policy_node", "--ros-args"]
-    child = Child.start(
-        "policy_node",
-        [*command, *(part for one in arguments for part in ("-p", one))],
-        log=Path("outputs/logs/talking_policy_node.log"),
-    )
+    parameters = {"checkpoint": folder, "arm": "sim", "autostart": True, "answer_timeout_s": 100.0}
+    command = [sys.executable, "-m", "magma_ros.ros.policy_node", "--ros-args", *parameter_arguments(parameters)]
+    child = Child.start("policy_node", command, log=Path("outputs/logs/talking_policy_node.log"))
     counts: Counter[str] = Counter()
     try:
         asker.wait_for_node()

@@ -27,7 +27,7 @@ from magma_ros.ros import interface
 from magma_ros.ros.spin import run
 from magma_ros.ros.trial_client import TrialClient
 from magma_ros.sim.arm_node import ArmNode, World, bridge_world
-from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.processes import Child, enter_graph, parameter_arguments
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.suites import BRIDGE
 from magma_ros.sources import find
@@ -116,18 +116,17 @@ class Listener:
 def measured(options: argparse.Namespace, *, hold_after: int) -> dict[str, Any]:
     """Comparisons of all trials with an arm that is held after so many steps."""
     os.environ[_HOLD_AFTER] = str(hold_after)
-    parameters = {
-        "motion_node": ["arm:=sim", "autostart:=true"],
-        "policy_node": ["arm:=sim", "autostart:=true", f"checkpoint:={find(options.checkpoint)}"],
+    parameters: dict[str, dict[str, object]] = {
+        "motion_node": {"arm": "sim", "autostart": True},
+        "policy_node": {"arm": "sim", "autostart": True, "checkpoint": find(options.checkpoint)},
     }
     modules = {name: ["-m", f"magma_ros.ros.{name}"] for name in parameters}
-    parameters["arm"], modules["arm"] = [f"task:={options.task}"], [__file__, "arm"]
+    parameters["arm"], modules["arm"] = {"task": options.task}, [__file__, "arm"]
     task = BRIDGE.task(options.task)
     with ExitStack() as stack:
         children = []
         for name, module in modules.items():
-            given = [part for one in parameters[name] for part in ("-p", one)]
-            command = [sys.executable, *module, "--ros-args", *given]
+            command = [sys.executable, *module, "--ros-args", *parameter_arguments(parameters[name])]
             children.append(Child.start(name, command, log=Path(f"outputs/logs/trace_watch_{name}.log")))
             stack.callback(children[-1].stop)
         listener = Listener()
@@ -171,7 +170,7 @@ def main() -> None:
     parser.add_argument("--hold-after", type=int, default=15, help="steps of a trial that a held arm makes")
     parser.add_argument("--output", type=Path, required=True, help="file of the report")
     options = parser.parse_args()
-    os.environ.update(graph_environment())
+    enter_graph()
     rclpy.init()
     held = measured(options, hold_after=options.hold_after)
     moving = measured(options, hold_after=10**9)

@@ -6,7 +6,6 @@ would.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from magma_ros.ros.goal import Outcome
 from magma_ros.ros.spin import StopFlag
 from magma_ros.ros.trial_client import GraphError, InterruptedTrialError, Step, Trial, TrialClient
 from magma_ros.sim.film import Shot, write_contact_sheet, write_film
-from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.processes import Child, enter_graph, parameter_arguments
 from magma_ros.sim.provenance import provenance
 from magma_ros.sim.report.summary import summarize
 from magma_ros.sim.rollout import Outcome as Verdict
@@ -83,8 +82,7 @@ def running_graph(options: DemoOptions) -> Iterator[tuple[Child, ...]]:
     try:
         for module, parameters in nodes.items():
             name = module.rpartition(".")[2]
-            pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-            command = [sys.executable, "-m", module, "--ros-args", *pairs]
+            command = [sys.executable, "-m", module, "--ros-args", *parameter_arguments(parameters)]
             children.append(Child.start(name, command, log=options.output / "logs" / f"{name}.log"))
         yield tuple(children)
     finally:
@@ -214,7 +212,7 @@ def show_graph(
         0, or 1 when less than two thirds of the trials succeeded.
     """
     console, stop = Console(soft_wrap=True), StopFlag()
-    os.environ.update(graph_environment())
+    enter_graph()
     try:
         with running_graph(options) as children:
             client = TrialClient(check=partial(require_running, children, stop))

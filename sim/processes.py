@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,13 @@ from pathlib import Path
 
 from magma_ros.errors import EnvError
 from magma_ros.shared_files import shared_folders
+
+_USERS_CHOICE = (
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_ARENA_MAX",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,11 @@ class Child:
             return self.process.wait()
 
 
+def parameter_arguments(parameters: Mapping[str, object]) -> list[str]:
+    """What follows `--ros-args` so that a node has `parameters`; paths are text, too."""
+    return [part for name, value in parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
+
+
 def run_id() -> int:
     """A ROS domain from 1 to 100 for a run of this process, unless the user chose one."""
     chosen = os.environ.get("ROS_DOMAIN_ID", "")
@@ -85,7 +98,7 @@ def fresh_id() -> int:
 
 
 def graph_environment() -> dict[str, str]:
-    """What the nodes' processes need: this machine only, a domain of this run, a transport that loses no picture."""
+    """What the nodes' processes should have: this machine, a domain of this run, a transport that loses no picture."""
     return {
         "ROS_DOMAIN_ID": str(run_id()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
@@ -94,6 +107,13 @@ def graph_environment() -> dict[str, str]:
         "MALLOC_TRIM_THRESHOLD_": "268435456",
         "MALLOC_ARENA_MAX": "1",
     }
+
+
+def enter_graph() -> None:
+    """Let this process's children be nodes of its graph; the user's own transport profile and memory settings stay."""
+    ours = graph_environment()
+    chosen = {name: os.environ[name] for name in _USERS_CHOICE if name in os.environ}
+    os.environ.update(ours | chosen)
 
 
 def shared_file(name: str) -> Path:
@@ -107,3 +127,8 @@ def shared_file(name: str) -> Path:
         if place.is_file():
             return place
     raise EnvError(f"{name}: expected in one of {[str(place) for place in places]}")
+
+
+def _yaml(value: object) -> str:
+    """JSON, which is YAML: ROS reads values as YAML, and text in quotes stays text where it looks like a number."""
+    return json.dumps(value if isinstance(value, int | float) else str(value), ensure_ascii=False)

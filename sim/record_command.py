@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ import tyro
 
 from magma_ros import exit_codes, teleop_script
 from magma_ros.errors import EnvError
-from magma_ros.sim.processes import Child, graph_environment
+from magma_ros.sim.processes import Child, enter_graph, parameter_arguments
 from magma_ros.sim.suites import BRIDGE
 from magma_ros.wording import counted
 
@@ -54,7 +53,7 @@ def record_episodes(
         raise EnvError(f"expected at least 1 episode and a seed of at least 0, got {episodes} and {seed}")
     told = {"script": script, "instruction": instruction or BRIDGE.task(task).instruction, "operator": operator}
     teleop_script.load(script)
-    os.environ.update(graph_environment())
+    enter_graph()
     with tempfile.TemporaryDirectory(prefix="magma_ros_record_") as logs:
         for current in range(seed, seed + episodes):
             nodes: dict[str, dict[str, object]] = {
@@ -81,8 +80,7 @@ def _running(nodes: dict[str, dict[str, object]], logs: Path) -> Iterator[list[C
     try:
         for module, parameters in nodes.items():
             name = module.rpartition(".")[2]
-            pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={_yaml(value)}")]
-            command = [sys.executable, "-m", module, "--ros-args", *pairs]
+            command = [sys.executable, "-m", module, "--ros-args", *parameter_arguments(parameters)]
             children.append(Child.start(name, command, log=logs / f"{name}.log"))
         yield children
     finally:
@@ -104,8 +102,3 @@ def _wait(teleop: Child, others: list[Child], *, timeout_s: float) -> int:
             raise EnvError(f"expected the script to end within {timeout_s} s:\n{teleop.last_lines()}")
         time.sleep(_POLL_S)
     return status
-
-
-def _yaml(value: object) -> object:
-    """Text in quotes: ROS reads a parameter's value as YAML, and an instruction may look like a number."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else value

@@ -6,7 +6,7 @@ import sys
 import time
 
 from magma_ros.sim.faults.graph import Graph
-from magma_ros.sim.processes import Child
+from magma_ros.sim.processes import Child, parameter_arguments
 
 SIZE_MIB = 37
 _MOUNT = 'mount -t tmpfs -o size={size}m none "$0" && exec "$@"'
@@ -16,9 +16,8 @@ def fill(graph: Graph) -> float:
     """Start the recorder on the small disk, and wait until it says that this is full; that instant [s]."""
     disk = graph.files.folder / "disk"
     disk.mkdir(exist_ok=True)
-    record = [sys.executable, "-m", "magma_ros.ros.recorder_node", "--ros-args"]
-    for name, value in (("arm", graph.files.arm), ("output", disk / "recording"), ("min_free_gib", 0.0)):
-        record += ["-p", f"{name}:={value}"]
+    parameters = {"arm": graph.files.arm, "output": disk / "recording", "min_free_gib": 0.0}
+    record = [sys.executable, "-m", "magma_ros.ros.recorder_node", "--ros-args", *parameter_arguments(parameters)]
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT.format(size=SIZE_MIB), str(disk)]
     log = graph.files.log("recorder", 0)
     graph.helpers["recorder"] = Child.start("recorder", [*command, *record], log=log)

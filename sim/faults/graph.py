@@ -24,7 +24,7 @@ from magma_ros.sim.faults.settings import INSTRUCTION, RunFiles, pose_topic
 from magma_ros.sim.faults.state_process import TRUE_PREFIX
 from magma_ros.sim.faults.switch import Switch
 from magma_ros.sim.faults.witness import Witness
-from magma_ros.sim.processes import Child, fresh_id, graph_environment
+from magma_ros.sim.processes import Child, fresh_id, graph_environment, parameter_arguments
 
 READY_S = 40.0
 """Longest wait for a graph to move the arm [s]; on two busy cores its processes take some seconds to start."""
@@ -277,8 +277,8 @@ class Graph:
         else:
             parameters |= {"autostart": True, "checkpoint": self._checkpoint(), "instruction": INSTRUCTION}
         parameters["use_sim_time"] = self.kind is GraphKind.SIM_TIME
-        pairs = [part for key, value in parameters.items() for part in ("-p", f"{key}:={_yaml(value)}")]
-        return pairs + [part for old, new in remappings.items() for part in ("-r", f"{old}:={new}")]
+        renamed = [part for old, new in remappings.items() for part in ("-r", f"{old}:={new}")]
+        return parameter_arguments(parameters) + renamed
 
     def _checkpoint(self) -> str:
         return f"ws://{_HOST}:{self._port}" if self.kind is GraphKind.SERVED else str(self.files.checkpoint)
@@ -287,10 +287,6 @@ class Graph:
         self.children["server"].require_alive()
         with socket.socket() as probe:
             return probe.connect_ex((_HOST, self._port)) == 0
-
-
-def _yaml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _free_port() -> int:

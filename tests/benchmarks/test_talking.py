@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,19 @@ def test_unreadable_answers_count_as_asked_and_not_right(talking) -> None:
     summary = talking._summary([{"right": 1.0, "off [px]": 2.0}, {"right": None}, {"right": 0.0, "off [px]": 4.0}])
     assert (3, pytest.approx(1 / 3), 1) == (summary["asked"], summary["right"], summary["unreadable"])
     assert summary["off [px]"]["median"] == 3.0
+
+
+def test_the_policy_node_is_started_on_this_machine_in_a_domain_of_its_own(
+    talking, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    """A graph with a real arm in it is not joined: the environment is set before ROS begins."""
+    monkeypatch.setattr(os, "environ", {key: value for key, value in os.environ.items() if not key.startswith("ROS_")})
+
+    def begin() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(talking.rclpy, "init", begin)
+    with pytest.raises(KeyboardInterrupt):
+        talking.over_ros(tmp_path, [], [])
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert 1 <= int(os.environ["ROS_DOMAIN_ID"]) <= 100

@@ -1,11 +1,15 @@
+import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+import rclpy
+from rclpy.node import Node
 
 from magma_ros.errors import EnvError
 from magma_ros.sim.faults.graph import environment
-from magma_ros.sim.processes import Child, run_id
+from magma_ros.sim.processes import Child, enter_graph, graph_environment, parameter_arguments, run_id
 
 
 def start(tmp_path, code):
@@ -61,3 +65,51 @@ def test_the_suite_of_faults_stays_out_of_the_user_s_domain(monkeypatch):
     monkeypatch.setattr("magma_ros.sim.faults.graph.fresh_id", lambda: 7)
     monkeypatch.setenv("ROS_DOMAIN_ID", "42")
     assert "7" == environment()["ROS_DOMAIN_ID"]
+
+
+def test_the_user_s_own_transport_profile_and_memory_settings_stay(monkeypatch):
+    """What is set already is used, the rest is ours, and the graph stays on this machine in any case."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    ours = graph_environment()
+    for name in ours:
+        os.environ.pop(name, None)
+    chosen = {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml", "MALLOC_ARENA_MAX": "4", "ROS_DOMAIN_ID": "42"}
+    os.environ.update(chosen | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"})
+    enter_graph()
+    assert ours | chosen == {name: os.environ[name] for name in ours}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2000",
+        "1e3",
+        "true",
+        "null",
+        "",
+        "~",
+        'it\'s: "quoted" #1',
+        "two\nlines",
+        "Möhre 🥕",
+        True,
+        False,
+        3,
+        -0.5,
+        1e-7,
+    ],
+)
+def test_a_node_gets_the_value_that_it_is_told(value):
+    """Text that looks like a number stays text, and numbers stay numbers."""
+    context = rclpy.Context()
+    rclpy.init(args=["--ros-args", *parameter_arguments({"it": value})], context=context)
+    try:
+        node = Node("told", context=context, automatically_declare_parameters_from_overrides=True)
+        assert (type(value), value) == (type(node.get_parameter("it").value), node.get_parameter("it").value)
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def test_a_path_is_told_as_text():
+    """A checkpoint's folder may be named by its step."""
+    assert ["-p", 'checkpoint:="2000"'] == parameter_arguments({"checkpoint": Path("2000")})
