@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from magma_ros import adapter_files
 from magma_ros.checkpoint import load_pipeline
 from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest, verify_files
 from magma_ros.errors import PromotionError
@@ -59,12 +60,13 @@ def promote(source: str | Path, to: Path, *, waived: Collection[RungName] = ()) 
         waived: Rungs that it may lack, such as `simulator` for an arm that is not simulated.
 
     Raises:
-        CheckpointError: it is not whole.
+        CheckpointError: it is not whole, or it is an adapter whose base is not there or has other weights.
         PromotionError: a rung is missing, its ladder is another checkpoint's, or `to` holds something else.
         ContractError: its actions mean another motion than the current one's.
     """
     folder = find(source)
     pipeline = load_pipeline(folder)
+    _require_base(folder)
     _require_rungs(folder, waived)
     name = f"{pipeline.fingerprint()[:_DIGITS]}-{manifest_digest(folder)[:_DIGITS]}"
     with _alone_in(to):
@@ -85,7 +87,7 @@ def roll_back(to: Path) -> Promotion:
 
     Raises:
         PromotionError: there is no previous one in `to`.
-        CheckpointError: it is not whole any more.
+        CheckpointError: it is not whole any more, nor its base if it is an adapter.
     """
     if not to.is_dir():
         raise PromotionError(f"{to}: expected a folder of promoted checkpoints, got none")
@@ -94,9 +96,16 @@ def roll_back(to: Path) -> Promotion:
         if not before or before == now:
             raise PromotionError(f"{to}: expected a previous checkpoint to go back to, got none")
         verify_files(to / before)
+        _require_base(to / before)
         _link(to, CURRENT, before)
         _link(to, PREVIOUS, now)
         return _log(to, Promotion(_now(), before, now, ""))
+
+
+def _require_base(folder: Path) -> None:
+    """Refuse an adapter without the weights that it was trained on: only they and it are a network."""
+    if adapter_files.is_adapter(folder):
+        adapter_files.open_base(folder)
 
 
 def _require_rungs(folder: Path, waived: Collection[RungName]) -> None:

@@ -110,7 +110,8 @@ def inspect(source: Path | str, *, embodiment: Path | str | None = None, verify:
     Args:
         source: A folder, a name or a hub id, see `sources.find`.
         embodiment: As for `checkpoint.load_policy`.
-        verify: Compare every file with the manifest and look at every value too; else headers and small files alone.
+        verify: Compare every file with the manifest, and an adapter's base with what that says of it, and look at every
+            value too; else headers and small files alone.
 
     Raises:
         CheckpointError: there is no such checkpoint.
@@ -120,7 +121,7 @@ def inspect(source: Path | str, *, embodiment: Path | str | None = None, verify:
     config = found.attempt(lambda: MagmaConfig.from_dict(read_object(folder / "config.json")))
     files = found.attempt(lambda: find_weights(adapter_files.weights_folder(folder)))
     if adapter_files.is_adapter(folder):
-        _describe_adapter(found, folder)
+        _describe_adapter(found, folder, verify=verify and files is not None)
     if files is not None:
         _describe_files(found, files, verify=verify)
     processor = network = None
@@ -138,11 +139,13 @@ def inspect(source: Path | str, *, embodiment: Path | str | None = None, verify:
     return found
 
 
-def _describe_adapter(found: Inspection, folder: Path) -> None:
+def _describe_adapter(found: Inspection, folder: Path, *, verify: bool) -> None:
     base = found.attempt(lambda: adapter_files.read_base(folder))
     changes = found.attempt(lambda: adapter_files.read_changes(folder))
     if base is not None and changes is not None:
         found.notes.append(f"an adapter, which changes {len(changes)} weights of {base.source}; weights are the base's")
+    if verify:
+        found.attempt(lambda: adapter_files.open_base(folder))
 
 
 def _describe_files(found: Inspection, files: WeightFiles, *, verify: bool) -> None:

@@ -16,6 +16,7 @@ from magma_ros.golden import Question
 from magma_ros.json_files import read_object
 from magma_ros.pipeline import Pipeline
 from tests.model.random_checkpoints import write_random_checkpoint
+from tests.test_adapter_files import write_adapter_on
 
 
 def climbed_checkpoint(folder: Path, *, seed: int = 0, missing: tuple[RungName, ...] = ()) -> Path:
@@ -116,6 +117,20 @@ def test_an_altered_file_is_never_promoted(tmp_path) -> None:
     (second / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match=r"model\.safetensors was altered"):
         promote(second, tmp_path / "elsewhere")
+
+
+def test_an_adapter_is_promoted_with_its_own_base_alone(tmp_path) -> None:
+    """Other weights where its base was keep it from becoming current, at first and as the one to go back to."""
+    to, base = tmp_path / "robot", write_random_checkpoint(tmp_path / "base")
+    adapter = climb(write_adapter_on(tmp_path / "adapter", base))
+    promote(adapter, to)
+    whole = promote(climbed_checkpoint(tmp_path / "whole", seed=2), to).current
+    write_random_checkpoint(base, seed=1)
+    for act in (lambda: promote(adapter, tmp_path / "elsewhere"), lambda: roll_back(to)):
+        with pytest.raises(CheckpointError, match="expected the weights that it was trained on"):
+            act()
+    assert whole == led_to(to, CURRENT)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_a_crash_left_is_overwritten(tmp_path) -> None:
