@@ -19,6 +19,7 @@ from magma_ros.arm import (
 from magma_ros.contract import ActionContract
 from magma_ros.doctor.finding import Finding, fail, ok, warn
 from magma_ros.errors import ArmConfigError, ContractError, MagmaRosError
+from magma_ros.inspection.room import form_of
 from magma_ros.load_options import LoadOptions
 from magma_ros.policies import is_address, open_policy
 
@@ -71,7 +72,8 @@ def checkpoint(source: str, options: LoadOptions) -> tuple[ActionContract | None
     except MagmaRosError as error:
         return None, iter([fail("checkpoint", str(error), "name a folder, one of ours, or a hub id")])
     if faults or memory:
-        listed = "\n".join([*faults[:_MOST_FAULTS], *([f"and {len(faults) - _MOST_FAULTS} more"] * (len(faults) > 5))])
+        num_more = len(faults) - _MOST_FAULTS
+        listed = "\n".join([*faults[:_MOST_FAULTS], *([f"and {num_more} more"] if num_more > 0 else [])])
         cure = f"`magma-ros inspect {source} --verify` lists everything"
         return None, iter([fail("checkpoint", listed, cure) if faults else memory[0]])
     return _gate(source, options)
@@ -96,7 +98,7 @@ def _inspected(source: str, options: LoadOptions) -> tuple[list[str], list[Findi
     from magma_ros.inspection.facts import inspect  # noqa: PLC0415 - torch takes seconds
 
     found = inspect(source, embodiment=options.embodiment, verify=True)
-    form = options.dtype if options.quantization == "none" else f"{options.dtype} + {options.quantization}"
+    form = form_of(options)
     device = "cuda:0" if options.device == "cuda" else options.device
     if device not in found.devices:
         cure = f"take one of {sorted(found.devices)} with --device"

@@ -17,8 +17,10 @@ from magma_ros.model.quantization import INT4_GROUP
 _FORMS: Mapping[str, tuple[int, float | None, float]] = {
     "float32": (4, None, 0.0),
     "bfloat16": (2, None, 0.0),
+    "float32 + int8": (4, 1.0, 4.0),
     "bfloat16 + int8": (2, 1.0, 2.0),
     "bfloat16 + int4": (2, 0.5 + 4 / INT4_GROUP, 0.0),
+    "float32 + nf4": (4, 0.5 + 1 / 64, 0.0),
     "bfloat16 + nf4": (2, 0.5 + 1 / 64, 0.0),
 }
 """Form → bytes of a number that stays whole, of a quantised weight with its group's scales, and per quantised row."""

@@ -43,12 +43,18 @@ def require_room(source: str | Path, options: LoadOptions) -> None:
     network, _ = empty_network(config, shapes)
     plan = plan_memory(network, num_prompt_tokens=_PROMPT_TOKENS, devices={options.device: free})
     for need in plan:
-        if need.form == _form(options) and need.fits.get(options.device) is False:
+        if need.form == form_of(options) and need.fits.get(options.device) is False:
             raise CheckpointError(
                 f"{folder}: expected room for a second network beside the one that is loaded, got "
                 f"{_gb(free)} free on {options.device} for {_gb(need.total_bytes)} ({need.form}; a tenth stays free); "
                 "use a smaller dtype or a quantization, or load it alone: cleanup, then configure"
             )
+
+
+def form_of(options: LoadOptions) -> str:
+    """The name in `inspection.memory`'s plan of how `options` load a network; half precision is half precision."""
+    dtype = "bfloat16" if options.dtype == "float16" else options.dtype
+    return dtype if options.quantization == "none" else f"{dtype} + {options.quantization}"
 
 
 def free_bytes(device: str, *, meminfo: Path = _MEMORY_INFO, group: Path = _GROUP) -> int | None:
@@ -68,12 +74,6 @@ def free_bytes(device: str, *, meminfo: Path = _MEMORY_INFO, group: Path = _GROU
         return None
     known = [size for size in (_machine_free(meminfo), _group_free(group)) if size is not None]
     return min(known, default=None)
-
-
-def _form(options: LoadOptions) -> str:
-    """The plan's name of how `options` load a network; half precision is half precision."""
-    dtype = "bfloat16" if options.dtype == "float16" else options.dtype
-    return dtype if options.quantization == "none" else f"{dtype} + {options.quantization}"
 
 
 def _machine_free(meminfo: Path) -> int | None:

@@ -13,11 +13,15 @@ from magma_ros import arms
 from magma_ros.checkpoint import save_checkpoint
 from magma_ros.doctor import configuration
 from magma_ros.doctor.finding import Verdict
+from magma_ros.inspection import facts
 from magma_ros.load_options import LoadOptions
 from magma_ros.pipeline import Pipeline
+from magma_ros.shared_files import shared_folders
 from tests.model.random_checkpoints import random_model, write_random_checkpoint
 
 OPTIONS = LoadOptions()
+TINY = {"cpu": 1000}
+"""A device and its bytes."""
 
 
 def test_an_arm_with_unverified_numbers_warns_and_names_them():
@@ -101,10 +105,19 @@ def test_a_broken_checkpoint_folder_fails_with_its_faults(tmp_path):
     assert "safetensors" in one(folder).found
 
 
+def test_many_faults_are_counted(tmp_path, monkeypatch):
+    """Five are listed, and how many there are beside them."""
+    folder = write_random_checkpoint(tmp_path)
+    faults = [f"fault {number}" for number in range(7)]
+    found = replace(facts.inspect(folder), faults=faults)
+    monkeypatch.setattr(facts, "inspect", lambda *_, **__: found)
+    assert [*faults[:5], "and 2 more"] == one(folder).found.splitlines()
+
+
 def test_a_checkpoint_that_was_changed_fails(tmp_path):
     """One changed number in the statistics is noticed by the manifest's hash."""
     folder = tmp_path / "changed"
-    source = arms.shared_folders("checkpoints")
+    source = shared_folders("checkpoints")
     shutil.copytree(next(path for path in source if path.is_dir()) / "magma-tiny", folder)
     changed = next(path for path in folder.glob("*.json") if path.name not in ("config.json", "magma_ros.json"))
     changed.write_text(json.dumps({**json.loads(changed.read_text()), "changed": 1}))
@@ -127,6 +140,22 @@ def test_a_device_that_is_not_there_fails():
     found = one("magma-tiny", LoadOptions(device="cuda:7"))
     assert "'cuda:7'" in found.found
     assert "'cpu'" in found.cure
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        LoadOptions(),
+        LoadOptions(dtype="float16"),
+        LoadOptions(quantization="int8"),
+        LoadOptions(dtype="float16", quantization="int8"),
+    ],
+)
+def test_a_device_that_is_too_small_is_told_in_every_form(tmp_path, monkeypatch, options):
+    """A kilobyte takes no network, whatever the number type and the quantization."""
+    plan = facts.plan_memory
+    monkeypatch.setattr(facts, "plan_memory", lambda *network, **known: plan(*network, **known | {"devices": TINY}))
+    assert "does not fit on cpu" in one(write_random_checkpoint(tmp_path), options).found
 
 
 def test_a_server_that_nobody_runs_fails():

@@ -17,6 +17,7 @@ from magma_ros.inspection.facts import inspect
 from tests.model import upstream_layout
 from tests.model.random_checkpoints import CONTRACT, write_random_checkpoint
 from tests.model.upstream_layout import upstream_config, upstream_shapes
+from tests.test_adapter_files import write_adapter_on
 
 ROW = "multi_modal_projector.row_seperator"
 WEIGHTS = "model.safetensors"
@@ -89,8 +90,10 @@ def test_the_release_is_inspected_from_its_headers(tmp_path: Path) -> None:
     assert {
         "float32": 35.6,
         "bfloat16": 17.8,
+        "float32 + int8": 14.7,
         "bfloat16 + int8": 10.8,
         "bfloat16 + int4": 8.2,
+        "float32 + nf4": 11.3,
         "bfloat16 + nf4": 7.4,
     } == needs
     assert found.contract is None
@@ -159,3 +162,14 @@ def test_config_and_tokenizer_must_mean_the_same_ids(tmp_path: Path) -> None:
     said = "\n".join(inspect(folder).faults)
     assert "expected image_token_index 582 as the tokenizer has it, got 583" in said
     assert "expected ids below 584, the rows of the embedding, got up to 585" in said
+
+
+def test_verifying_an_adapter_compares_its_base(tmp_path: Path) -> None:
+    """Other weights where its base was are a fault on request; from headers alone nobody can tell."""
+    base = write_random_checkpoint(tmp_path / "base")
+    folder = write_adapter_on(tmp_path / "adapter", base)
+    assert [] == inspect(folder, verify=True).faults
+    write_random_checkpoint(base, seed=1)
+    assert [] == inspect(folder).faults
+    (fault,) = inspect(folder, verify=True).faults
+    assert "expected the weights that it was trained on" in fault

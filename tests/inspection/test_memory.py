@@ -17,6 +17,7 @@ from tests.model.test_quantization import WIDE
     [
         ("float32", "float32", "none"),
         ("bfloat16", "bfloat16", "none"),
+        ("float32 + int8", "float32", "int8"),
         ("bfloat16 + int8", "bfloat16", "int8"),
         ("bfloat16 + int4", "bfloat16", "int4"),
     ],
