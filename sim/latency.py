@@ -12,6 +12,7 @@ import numpy as np
 
 from magma_ros.errors import EnvError
 from magma_ros.json_files import read_object
+from magma_ros.telemetry import LONGEST_S
 
 
 class Latency(Protocol):
@@ -75,7 +76,7 @@ def parse(text: str) -> Latency:
     """`0.15` (constant), `0.1..0.3` (jittered), both in seconds, or a JSON file with a measured histogram.
 
     The file holds one object from upper edges in ms to counts: the value "buckets, up to [ms]" of a latency on
-    `/diagnostics`, as it is.
+    `/diagnostics`, as it is. What was longer than any edge ("inf") counts as the last one, `telemetry.LONGEST_S`.
 
     Raises:
         EnvError: none of these.
@@ -83,7 +84,7 @@ def parse(text: str) -> Latency:
     if text.endswith(".json"):
         found = read_object(Path(text), error=EnvError)
         try:
-            return MeasuredLatency({float(edge): int(count) for edge, count in found.items()})
+            return MeasuredLatency(_finite({float(edge): int(count) for edge, count in found.items()}))
         except (TypeError, ValueError) as error:
             raise EnvError(f"{text}: expected counts by upper edge in ms: {error}") from error
     low, dots, high = text.partition("..")
@@ -93,3 +94,12 @@ def parse(text: str) -> Latency:
         raise EnvError(
             f"latency: expected seconds such as 0.15, a range 0.1..0.3 or a .json file, got {text!r}"
         ) from error
+
+
+def _finite(counts: Mapping[float, int]) -> dict[float, int]:
+    """The counts with those above the histogram's last edge at that edge, which is the least that they were."""
+    finite = {edge_ms: count for edge_ms, count in counts.items() if edge_ms != math.inf}
+    if math.inf in counts:
+        last_ms = 1e3 * LONGEST_S
+        finite[last_ms] = finite.get(last_ms, 0) + counts[math.inf]
+    return finite

@@ -10,6 +10,7 @@ import pytest
 
 from magma_ros.errors import EnvError
 from magma_ros.sim.latency import MeasuredLatency, UniformLatency, parse
+from magma_ros.telemetry import UPPER_EDGES_S
 
 
 def draws(latency, count: int = 2000) -> np.ndarray:
@@ -37,6 +38,20 @@ def test_a_measured_histogram_is_replayed(tmp_path: Path) -> None:
     seen = draws(parse(str(file)))
     assert set(seen) == {0.0999, 0.154119}
     assert (seen == 0.154119).mean() == pytest.approx(0.7, abs=0.03)
+
+
+def test_what_was_longer_than_any_edge_counts_as_the_last_one(tmp_path: Path) -> None:
+    """A histogram with the key "inf" is taken as /diagnostics tells it: beyond 30 s means at least 30 s."""
+    file = tmp_path / "inference.json"
+    file.write_text('{"99.900": 3, "30000.000": 1, "inf": 2}', encoding="utf-8")
+    assert {99.9: 3, 30000.0: 3} == parse(str(file)).buckets
+
+
+def test_what_a_node_counted_can_be_replayed(tmp_path: Path) -> None:
+    """The edges are those of the nodes' histograms, the open one included."""
+    file = tmp_path / "inference.json"
+    file.write_text(json.dumps({f"{edge_s * 1e3:.3f}": 1 for edge_s in UPPER_EDGES_S}), encoding="utf-8")
+    assert len(UPPER_EDGES_S) == sum(parse(str(file)).buckets.values())
 
 
 def test_a_latency_tells_what_it_is() -> None:
