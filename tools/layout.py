@@ -8,7 +8,6 @@ from pathlib import Path
 
 EXTRA_ROOMS = ("sim", "finetune")  # top-level folders that are imported as magma_ros.sim and magma_ros.finetune
 SHARED_FOLDERS = ("launch", "config", "checkpoints")
-EXECUTABLES = ("policy_node", "arm_node", "magma-ros")
 
 
 def link_checkout(root: Path, venv: Path) -> None:
@@ -19,8 +18,7 @@ def link_checkout(root: Path, venv: Path) -> None:
     link(site_packages / "magma_ros" / "__init__.py", root / "magma_ros" / "__init__.py")
     for folder in SHARED_FOLDERS:
         link(venv / "share" / "magma_ros" / folder, root / folder)
-    for name in EXECUTABLES:
-        install_executable(root / "scripts" / name, venv / "lib" / "magma_ros" / name, python=venv / "bin" / "python")
+    install_scripts(root / "scripts", venv / "lib" / "magma_ros", python=venv / "bin" / "python")
     install_executable(root / "scripts" / "magma-ros", venv / "bin" / "magma-ros", python=venv / "bin" / "python")
 
 
@@ -57,6 +55,17 @@ def link(path: Path, target: Path) -> None:
     if target.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(wanted)
+
+
+def install_scripts(scripts: Path, folder: Path, *, python: Path) -> None:
+    """Make `folder` hold exactly the executables of the folder `scripts`, as an installed package's does."""
+    names = {path.name for path in scripts.iterdir() if path.is_file()} if scripts.is_dir() else set()
+    folder.mkdir(parents=True, exist_ok=True)
+    for present in list(folder.iterdir()):
+        if present.name not in names:
+            remove(present)
+    for name in names:
+        install_executable(scripts / name, folder / name, python=python)
 
 
 def install_executable(script: Path, path: Path, *, python: Path) -> None:

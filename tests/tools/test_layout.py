@@ -77,3 +77,14 @@ def test_executables_start_with_the_environments_python(checkout) -> None:
     assert f"#!{checkout}/.venv/bin/python" == script.read_text().splitlines()[0]
     assert os.access(script, os.X_OK)
     assert "a: 1\n" == (checkout / ".venv" / "share" / "magma_ros" / "config" / "robot.yaml").read_text()
+
+
+def test_every_script_becomes_an_executable_and_deleted_ones_go(checkout) -> None:
+    """`ros2 run` finds a node as soon as there is a script for it, and no longer than that."""
+    for name in ("teleop_node", "view_node"):
+        (checkout / "scripts" / name).write_text("#!/usr/bin/env python3\n")
+    link_checkout(checkout, checkout / ".venv")
+    (checkout / "scripts" / "view_node").unlink()
+    link_checkout(checkout, checkout / ".venv")
+    present = {path.name for path in (checkout / ".venv" / "lib" / "magma_ros").iterdir()}
+    assert {"policy_node", "teleop_node"} == present
