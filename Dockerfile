@@ -3,7 +3,7 @@
 #
 #   docker build -t magma_ros .                                               torch as the default index has it, for CUDA
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=<index of CPU builds> ...     without CUDA
-#   docker build --build-arg LAYERS=core ...                                   a robot's computer, without torch
+#   docker build --build-arg LAYERS="core ik" ...                              a robot's computer, without torch
 #   docker run --rm --shm-size=1g magma_ros                                    the demo; with a GPU: --gpus all
 ARG ROS_DISTRO=jazzy
 FROM ros:${ROS_DISTRO}-ros-base AS machine
@@ -19,16 +19,18 @@ RUN apt-get update \
 USER ubuntu
 
 FROM machine AS installed
-ARG LAYERS="core model sim"
+# ik is Pinocchio, for arms that take joint trajectories (wx250s, fr3).
+ARG LAYERS="core model sim ik"
 ARG PIP_EXTRA_INDEX_URL=""
 USER root
 RUN install -d -o ubuntu /ws
 USER ubuntu
 WORKDIR /ws
 
-# The packages first: they change less often than the code. --system-site-packages, because rclpy is apt's.
+# The packages first: they change less often than the code. --system-site-packages, because rclpy is apt's;
+# COLCON_IGNORE, because colcon would look for ROS packages among them.
 COPY --chown=ubuntu requirements /ws/requirements
-RUN python3 -m venv --system-site-packages venv \
+RUN python3 -m venv --system-site-packages venv && touch venv/COLCON_IGNORE \
     && for layer in ${LAYERS}; do \
         PIP_EXTRA_INDEX_URL="${PIP_EXTRA_INDEX_URL}" venv/bin/pip install --no-cache-dir -r "requirements/${layer}.txt" || exit 1; \
     done
