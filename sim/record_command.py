@@ -15,7 +15,7 @@ import tyro
 from magma_ros import exit_codes, teleop_script
 from magma_ros.errors import EnvError
 from magma_ros.sim.processes import Child, enter_graph, parameter_arguments
-from magma_ros.sim.suites import BRIDGE
+from magma_ros.sim.suites import BRIDGE, FIRST_DEMO_SEED
 from magma_ros.wording import counted
 
 _POLL_S = 0.1
@@ -26,7 +26,7 @@ def record_episodes(
     *,
     output: Path,
     task: str = "carrot_on_plate",
-    seed: int = 0,
+    seed: int = FIRST_DEMO_SEED,
     episodes: int = 1,
     instruction: str = "",
     operator: str = "script",
@@ -40,7 +40,7 @@ def record_episodes(
         script: YAML file of keys, twists and orders (docs/recording.md).
         output: Folder of the bags; episodes in it are kept, and numbered on.
         task: What lies on the table.
-        seed: Initial state of the first episode; the others follow.
+        seed: Initial state of the first episode, at least 1000000 (those below are for evaluation); the others follow.
         episodes: How many, at least 1.
         instruction: What the episodes show; by default the task's.
         operator: Who moves the arm.
@@ -49,8 +49,10 @@ def record_episodes(
     Returns:
         0, or 1 when an episode was not recorded; the last lines of the processes say why.
     """
-    if episodes < 1 or seed < 0:
-        raise EnvError(f"expected at least 1 episode and a seed of at least 0, got {episodes} and {seed}")
+    if episodes < 1 or seed < FIRST_DEMO_SEED:
+        raise EnvError(
+            f"expected at least 1 episode and a seed of at least {FIRST_DEMO_SEED}, got {episodes} and {seed}"
+        )
     told = {"script": script, "instruction": instruction or BRIDGE.task(task).instruction, "operator": operator}
     teleop_script.load(script)
     enter_graph()
