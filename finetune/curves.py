@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from magma_ros.errors import TrainingError
 from magma_ros.finetune.plain_values import to_plain
 from magma_ros.finetune.recipe import Recipe
+from magma_ros.whole_files import replacing
 
 LOG = "log.jsonl"
 EVENTS = "tensorboard"
@@ -76,9 +77,8 @@ class Curves:
         if not self._log.exists():
             return
         kept = [line for line in self._log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-        partial = self._log.with_suffix(".partial")
-        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        partial.replace(self._log)
+        with replacing(self._log) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 class TensorBoard:

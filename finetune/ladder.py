@@ -7,7 +7,6 @@ once anything in the folder changes it says nothing any more.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from magma_ros.checkpoint import load_pipeline
 from magma_ros.checkpoint_files import LADDER_NAME, manifest_digest
 from magma_ros.errors import PromotionError
 from magma_ros.json_files import read_object
+from magma_ros.whole_files import replacing
 
 FORMAT = 1
 """Version of the file; a reader refuses any other."""
@@ -105,12 +105,8 @@ def with_rungs(ladder: Ladder, rungs: Sequence[Rung]) -> Ladder:
 def write(folder: Path, ladder: Ladder) -> Path:
     """Put `ladder` into the checkpoint's folder, whole or not at all."""
     path = folder / LADDER_NAME
-    unfinished = path.with_name(f"{path.name}.partial")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(ladder.to_dict(), indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(ladder.to_dict(), indent=2) + "\n", encoding="utf-8")
     return path
 
 

@@ -6,11 +6,9 @@ deleted here. A link changes in one step, so that who follows it gets one checkp
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,7 +21,9 @@ from magma_ros.errors import PromotionError
 from magma_ros.finetune import ladder as ladder_file
 from magma_ros.finetune import model_card
 from magma_ros.finetune.ladder import RungName
+from magma_ros.folder_lock import alone_in
 from magma_ros.sources import find
+from magma_ros.whole_files import names_to_disk, to_disk
 
 CURRENT, PREVIOUS, LOG_NAME = "current", "previous", "promotions.jsonl"
 NEVER_WAIVED: tuple[RungName, ...] = ("gate", "train_serve")
@@ -134,10 +134,9 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(path, unfinished / path.name)
     model_card.write(unfinished)
     verify_files(unfinished)
-    for path in (*unfinished.iterdir(), unfinished):
-        _to_disk(path)
+    to_disk(unfinished)
     unfinished.rename(target)
-    _to_disk(target.parent)
+    names_to_disk(target.parent)
 
 
 def _target(to: Path, link: str) -> str:
@@ -159,55 +158,25 @@ def _link(to: Path, link: str, name: str) -> None:
     unfinished.unlink(missing_ok=True)
     unfinished.symlink_to(name)
     unfinished.replace(to / link)
-    _to_disk(to)
+    names_to_disk(to)
 
 
 def _log(to: Path, promotion: Promotion) -> Promotion:
     with (to / LOG_NAME).open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(promotion)) + "\n")
+    to_disk(to / LOG_NAME)
     return promotion
-
-
-def read_log(to: Path) -> Sequence[Promotion]:
-    """Every change of `current` in `to`, the oldest first.
-
-    Raises:
-        PromotionError: the log is damaged.
-    """
-    path = to / LOG_NAME
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        documents = [json.loads(line) for line in lines]
-        return [Promotion(**{**one, "waived": tuple(one["waived"])}) for one in documents]
-    except (ValueError, TypeError, KeyError) as error:
-        raise PromotionError(f"{path}: expected a line of JSON for each promotion: {error}") from error
 
 
 @contextmanager
 def _alone_in(to: Path) -> Iterator[None]:
-    """Hold a lock that goes with the process, however it ends."""
+    """Hold the lock of a folder of promoted checkpoints."""
     if to.exists() and not to.is_dir():
         raise PromotionError(f"{to}: expected a folder, got a file")
     if to.is_dir() and (to / "config.json").exists():
         raise PromotionError(f"{to}: expected a folder of promoted checkpoints, got a checkpoint")
-    to.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(to / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PromotionError(f"{to}: expected to be alone, another process is promoting here") from error
+    with alone_in(to, error=PromotionError):
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _now() -> str:

@@ -28,6 +28,7 @@ from magma_ros.json_files import read_object
 from magma_ros.model.network import MagmaNetwork
 from magma_ros.pipeline import MANIFEST_NAME, Pipeline
 from magma_ros.policy import ModelPolicy
+from magma_ros.whole_files import names_to_disk, to_disk
 
 FOLDER = "checkpoint"
 _PARTIAL, _ADAPTER, _OLD = "checkpoint.partial", "adapter.partial", "checkpoint.old"
@@ -105,12 +106,14 @@ class Result:
         replace_json(partial / MANIFEST_NAME, json.loads(json.dumps(manifest)))
 
     def publish(self) -> None:
-        """Put what was written in the place of what was there before."""
-        old = self.recipe.output / _OLD
+        """Put what was written, once it is on the disk, in the place of what was there before."""
+        partial, old = self.recipe.output / _PARTIAL, self.recipe.output / _OLD
+        to_disk(partial)
         shutil.rmtree(old, ignore_errors=True)
         if self.folder.exists():
             self.folder.rename(old)
-        (self.recipe.output / _PARTIAL).rename(self.folder)
+        partial.rename(self.folder)
+        names_to_disk(self.recipe.output)
         shutil.rmtree(old, ignore_errors=True)
 
     def _copy_architecture(self, folder: Path) -> None:

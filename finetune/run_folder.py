@@ -12,6 +12,7 @@ from magma_ros.finetune.plain_values import to_plain
 from magma_ros.finetune.recipe import Recipe
 from magma_ros.finetune.start import Start
 from magma_ros.json_files import read_object
+from magma_ros.whole_files import replacing
 
 NAME = "run.json"
 
@@ -44,10 +45,9 @@ def claim(recipe: Recipe, start: Start, material: Material) -> dict[str, Any]:
 
 
 def replace_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content`; a reader finds the old file or the new one."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write `content`; a reader finds the old file or the new one, also after a power cut."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

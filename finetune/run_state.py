@@ -8,7 +8,6 @@ so that a run goes on with another number of processes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 from magma_ros.errors import TrainingError
 from magma_ros.finetune.devices import Devices
 from magma_ros.json_files import read_object
+from magma_ros.whole_files import names_to_disk, to_disk
 from magma_ros.wording import counted
 
 FOLDER = "state"
@@ -49,16 +49,16 @@ def save_state(
     if devices.shards or devices.is_first:
         path = partial / f"part-{devices.rank:05d}.safetensors"
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
-        _to_disk(path)
+        to_disk(path)
     devices.wait_for_all()
     if devices.is_first:
         num_parts = devices.count if devices.shards else 1
         document = {**progress, "step": step, "num_parts": num_parts}
         (partial / PROGRESS).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        _to_disk(partial / PROGRESS)
+        to_disk(partial)
         shutil.rmtree(final, ignore_errors=True)
         partial.replace(final)
-        _to_disk(final.parent)
+        names_to_disk(final.parent)
         for older in set(final.parent.iterdir()) - {final}:
             shutil.rmtree(older)
 
@@ -103,11 +103,3 @@ class SavedState:
         if self._is_mine:
             return parts[0]
         return self._devices.own_rows(parts[0] if len(parts) == 1 else torch.cat(parts))
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -29,6 +29,19 @@ def replacing(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def to_disk(path: Path) -> None:
+    """Wait until a file, or a folder with everything in it, is on the disk; a rename may publish it then."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            to_disk(inner)
+    _sync(path)
+
+
+def names_to_disk(folder: Path) -> None:
+    """Wait until a rename in `folder` is on the disk, whatever its files hold."""
+    _sync(folder)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -41,6 +41,7 @@ from magma_ros.ros.measured_state import tf_topic
 from magma_ros.ros.pictures import image_message
 from magma_ros.ros.recorded_topics import bag_qos, bag_types, type_name
 from magma_ros.types import Proprio
+from magma_ros.whole_files import to_disk
 
 Message = tuple[str, Any]
 """A topic as the arm's file names it, and what is said on it."""
@@ -104,6 +105,7 @@ def _write(folder: Path, episode: Episode, contract: ActionContract, arm: Arm, t
     for stamp_ns, name, message in _messages(episode, contract, arm):
         writer.write(topics[name], stamp_ns, serialize_message(message))
     writer.close()
+    to_disk(partial)
     partial.replace(folder)
 
 

@@ -140,7 +140,7 @@ def test_notes_without_a_recipe_are_not_this_run(recipe: Recipe) -> None:
 def test_replacing_leaves_one_readable_file(tmp_path: Path) -> None:
     """Two spaces to a level and a newline at the end; nothing of the old file or of a killed writer's stays."""
     path = tmp_path / "result.json"
-    (tmp_path / "result.partial").write_text("half of som")
+    (tmp_path / "result.json.partial").write_text("half of som")
     for content in ({"old": "much longer than the new one"}, {"a": [1]}):
         replace_json(path, content)
     assert '{\n  "a": [\n    1\n  ]\n}\n' == path.read_text(encoding="utf-8")

@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_while_saving_keeps_the_state_before(
 ) -> None:
     """Whatever was written last, the older state is whole; the next save clears the rest away."""
     save_state(tmp_path, step=3, tensors={"a": torch.zeros(2)}, progress={}, devices=alone())
-    for victim in ("save_file", "_to_disk"):
+    for victim in ("save_file", "to_disk"):
         with monkeypatch.context() as patch:
             patch.setattr(run_state, victim, _power_cut)
             with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -227,6 +228,24 @@ def test_a_lora_from_a_checkpoint_acts(episodes_folder: Path, tmp_path: Path, sa
     assert (save_as == "merged") == (folder / "model.safetensors").exists()
     assert 0.02 == pytest.approx(policy.pipeline.config.norm_stats.q99[2])
     assert policy.infer(EpisodeDataset(episodes_folder).read(0).observation(0)).actions.shape == (1, 7)
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+    episodes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the rename finds every file of it whole."""
+    waited: list[Path] = []
+    fsync = os.fsync
+
+    def wait(file: int) -> None:
+        waited.append(Path(f"/proc/self/fd/{file}").readlink())
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", wait)
+    folder = finetune(short_recipe(episodes_folder, tmp_path / "run", steps=1))
+    assert {path.name for path in folder.iterdir()} <= {
+        path.name for path in waited if "checkpoint.partial" in str(path)
+    }
 
 
 @pytest.mark.parametrize("save_as", ["full", "adapter"])
