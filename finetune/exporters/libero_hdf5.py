@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from magma_ros.contract import ActionContract
 from magma_ros.episodes import Episode, EpisodeDataset
 from magma_ros.errors import EpisodeError
 from magma_ros.types import FloatArray
+from magma_ros.whole_files import to_disk
 
 FORMAT = 1
 GROUP = "magma_ros"
@@ -69,7 +71,8 @@ def export_hdf5(
         for index in range(len(dataset)):
             episode = dataset.read(index)
             if episode.instruction not in files:
-                path = output / f"{_stem(episode.instruction, len(files))}_demo.hdf5"
+                taken = {path.name.removesuffix("_demo.hdf5") for path, _ in files.values()}
+                path = output / f"{_stem(episode.instruction, len(files), taken)}_demo.hdf5"
                 file = h5py.File(path.with_suffix(".partial"), "w")
                 files[episode.instruction] = path, file
                 _describe(file.create_group("data"), episode, dataset, convention=convention)
@@ -78,6 +81,7 @@ def export_hdf5(
             on_episode(index + 1)
         for path, file in files.values():
             _close(file)
+            to_disk(path.with_suffix(".partial"))
             path.with_suffix(".partial").replace(path)
     except OSError as error:
         raise EpisodeError(f"{output}: cannot be written: {error}") from error
@@ -164,7 +168,9 @@ def _require_empty(output: Path) -> None:
         raise EpisodeError(f"{output}: expected no HDF5 files in it, got {present[:3]}")
 
 
-def _stem(instruction: str, number: int) -> str:
-    """A file's name for an instruction: never the same for two, whatever characters they have."""
+def _stem(instruction: str, number: int, taken: Collection[str]) -> str:
+    """A file's name for an instruction, none of the `taken`; it counts on from `number` until one is free."""
     plain = re.sub(r"[^a-z0-9]+", "_", instruction.lower()).strip("_")[:_MAX_NAME]
-    return plain if plain and plain == instruction.replace(" ", "_") else f"{plain}_{number}"
+    is_whole = plain and plain == instruction.replace(" ", "_")
+    names = chain([plain] if is_whole else [], (f"{plain}_{following}" for following in count(number)))
+    return next(name for name in names if name not in taken)

@@ -43,6 +43,17 @@ def test_each_instruction_has_a_file_and_the_order_comes_back(tmp_path):
     assert sentences == [source.read(index).instruction for index in range(len(source))]
 
 
+def test_no_two_instructions_share_a_file(tmp_path):
+    """Neither those that differ in a space alone, nor one that ends as another's number does."""
+    sentences = ["pick up", "pick_up", "Stack block", "stack block 2", "stack_block"]
+    originals = [make_episode(seed=seed, instruction=text) for seed, text in enumerate(sentences)]
+    report = export_hdf5(written(tmp_path / "in", originals), tmp_path / "out")
+    names = ["pick_up", "pick_up_1", "stack_block_2", "stack_block_2_3", "stack_block"]
+    assert [f"{name}_demo.hdf5" for name in names] == [path.name for path in report.files]
+    source = ExportedHdf5(list(report.files))
+    assert sentences == [source.read(index).instruction for index in range(len(source))]
+
+
 def test_an_export_is_a_dataset_again(tmp_path):
     """Imported, its episodes, contract and source are those of the dataset that was exported."""
     original = make_episode()
