@@ -12,12 +12,9 @@ import pyarrow.parquet as pq
 
 from magma_ros.episodes import RawDataset, RawEpisode, stats, video
 from magma_ros.episodes.features import to_table
+from magma_ros.episodes.layout import CHUNK_FILES, OLD_DATA_PATH, OLD_VIDEO_PATH
 from magma_ros.errors import EpisodeError
 
-_CHUNK = 1000
-"""Episodes in a folder."""
-_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 _STATS = ("min", "max", "mean", "std", "count")
 """Those of LeRobot's that this version has."""
 
@@ -67,22 +64,22 @@ def _info(dataset: RawDataset, num_steps: int) -> dict[str, Any]:
         "total_frames": num_steps,
         "total_tasks": len(dataset.tasks),
         "total_videos": len(videos) * len(dataset),
-        "total_chunks": -(-len(dataset) // _CHUNK),
-        "chunks_size": _CHUNK,
+        "total_chunks": -(-len(dataset) // CHUNK_FILES),
+        "chunks_size": CHUNK_FILES,
         "splits": {"train": f"0:{len(dataset)}"},
-        "data_path": _DATA,
-        "video_path": _VIDEO if videos else None,
+        "data_path": OLD_DATA_PATH,
+        "video_path": OLD_VIDEO_PATH if videos else None,
     }
 
 
 def _write_episode(output: Path, index: int, episode: RawEpisode, dataset: RawDataset) -> None:
-    place = {"episode_chunk": index // _CHUNK, "episode_index": index}
+    place = {"episode_chunk": index // CHUNK_FILES, "episode_index": index}
     for key in _videos(dataset):
-        path = output / _VIDEO.format(**place, video_key=key)
+        path = output / OLD_VIDEO_PATH.format(**place, video_key=key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(video.encode(episode.pictures[key], rate_hz=dataset.fps))
     table = to_table(episode.columns, episode.pictures, dict(dataset.info["features"]))
-    path = output / _DATA.format(**place)
+    path = output / OLD_DATA_PATH.format(**place)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(_with_old_types(table), path)
 
