@@ -48,10 +48,11 @@ def climb_ladder(
     """
     if data is None and only != RUNGS and set(only) & set(NETWORK_RUNGS) - {"gate"}:
         raise PromotionError(f"expected --data for {list(only)}, got none")
+    _require_used(data, sweep, only)
     folder = find(checkpoint)
     how = {"device": load.device, "dtype": load.dtype, "quantization": load.quantization}
     climbed = ladder.begin(folder, runtime=describe_runtime(**how))
-    if "simulator" in only and sweep:
+    if sweep:
         identity = {"checkpoint": climbed.checkpoint, "fingerprint": climbed.fingerprint}
         judged = sweep_rung.judge(sweep, **identity, min_success=options.min_success)
         climbed = _keep(folder, climbed, judged)
@@ -87,6 +88,14 @@ def promote_checkpoint(
         done = promotion.roll_back(to) if checkpoint is None else promotion.promote(checkpoint, to, waived=waive)
     print(f"current {done.current}, previous {done.previous or 'none'}" + "".join(f", {r} waived" for r in done.waived))
     print(f"a running node takes it with: {_SWAP_CALL.format((to / promotion.CURRENT).absolute())}")
+
+
+def _require_used(data: Path | None, sweep: tuple[Path, ...], only: tuple[RungName, ...]) -> None:
+    """Refuse options that none of the rungs `only` would look at."""
+    if sweep and "simulator" not in only:
+        raise PromotionError(f"{list(only)} have no use for --sweep, which is for the rung simulator")
+    if data is not None and not set(only) & set(NETWORK_RUNGS) - {"gate"}:
+        raise PromotionError(f"{list(only)} have no use for --data, which is for the rungs overfit to train_serve")
 
 
 def _keep(folder: Path, climbed: Ladder, rung: Rung) -> Ladder:

@@ -10,6 +10,7 @@ import tyro
 
 from magma_ros import arms
 from magma_ros.episodes import EpisodeDataset
+from magma_ros.errors import EpisodeError
 from magma_ros.finetune.exporters.lerobot_v21 import export_v21
 from magma_ros.finetune.exporters.libero_hdf5 import export_hdf5
 from magma_ros.finetune.progress import progress_bar
@@ -17,9 +18,11 @@ from magma_ros.wording import counted
 
 Format = Literal["mcap", "hdf5", "lerobot-v2.1"]
 
+_ARM = "sim"
+
 
 def export_data(
-    form: tyro.conf.Positional[Format], folder: tyro.conf.Positional[Path], *, output: Path, arm: str = "sim"
+    form: tyro.conf.Positional[Format], folder: tyro.conf.Positional[Path], *, output: Path, arm: str = _ARM
 ) -> None:
     """Write a dataset in another format; LeRobot v3.0 is the dataset itself.
 
@@ -29,6 +32,8 @@ def export_data(
         output: Folder that gets the files.
         arm: MCAP: name or file of the arm whose topics are written.
     """
+    if form != "mcap" and arm != _ARM:
+        raise EpisodeError(f"{form} has no use for the option arm, whose topics mcap has; got {arm!r}")
     dataset = EpisodeDataset(folder)
     with progress_bar(len(dataset)) as tell:
         summary = _export(form, dataset, output, arm, tell)

@@ -246,3 +246,19 @@ def test_the_command_keeps_what_it_found_and_promote_asks_for_it(episodes_folder
         "overfit",
         "simulator",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--only", "gate", "--sweep", "sweeps"), "['gate'] have no use for --sweep"),
+        (("--only", "gate", "--data", "demos"), "['gate'] have no use for --data"),
+        (("--only", "simulator", "gate", "--data", "demos"), "have no use for --data"),
+    ],
+)
+def test_an_option_for_rungs_that_are_not_tried_is_refused(tmp_path, capsys, words, expected) -> None:
+    """What would change nothing is an error before anything is tried."""
+    folder = write_random_checkpoint(tmp_path)
+    assert exit_codes.REFUSED == main(["ladder", str(folder), *words])
+    assert expected in " ".join(capsys.readouterr().err.split())
+    assert not (folder / "ladder.json").exists()

@@ -114,3 +114,12 @@ def test_options_that_make_no_sense_are_refused(tmp_path, capsys, words, match):
     """An option that would change nothing is an error, as is one that is missing."""
     assert 2 == run("data", "import", *words, "--output", tmp_path / "out")
     assert match in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["hdf5", "lerobot-v2.1"])
+def test_an_arm_is_for_bags_alone(tmp_path, capsys, form):
+    """An export that writes no topics refuses the option that would change nothing, before it makes anything."""
+    dataset = written(tmp_path / "in", [make_episode(5)])
+    assert 2 == run("data", "export", form, dataset.folder, "--output", tmp_path / "out", "--arm", "fr3")
+    assert f"{form} has no use for the option arm" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
