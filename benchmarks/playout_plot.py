@@ -28,6 +28,7 @@ from matplotlib import pyplot as plt
 ROOT = Path(__file__).parents[1]
 PERIOD_S, TICK_S, EXPIRY_S = 0.2, 0.02, 0.3
 HOME = Pose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+LONGEST_TURN_RAD = 3.0  # of one action; half a circle and more is refused
 NOISE_M, NOISE_RAD = 1e-3, math.radians(0.3)
 
 
@@ -168,7 +169,7 @@ def late_arm(seed: int, output: str, *, is_corrected: bool) -> tuple[float, floa
             playout.accept(due[1], now_s)
             wanted = Pose(*compose_ee_delta(wanted.position_m, wanted.quat_xyzw, due[1]))
             due = next(actions, None)
-        setpoint = playout.tick(now_s, seen[0])
+        setpoint = playout.tick(now_s, seen[0] if output == "pose" else None)
         rest_s = rest_s + gap_s if setpoint.done else 0.0
         if output == "pose":
             arm.follow_pose(setpoint.pose)
@@ -215,6 +216,7 @@ def stop_s(limits: PlayoutLimits, direction: FloatArray, after_s: float) -> floa
     playout.begin(HOME, 0.0)
     share = 1.2 if direction.all() else 1.2 / math.sqrt(3.0)  # of a second: position and turn end together
     turn = 0.9 * share * limits.max_speed_rad_s * direction
+    turn *= min(1.0, LONGEST_TURN_RAD / float(np.linalg.norm(turn)))
     reach = np.concatenate([share * limits.max_speed_m_s * direction, turn, [1.0]])
     playout.accept(Action.from_array(reach, frame="base_link"), 0.0)
     for now_s in np.arange(0.0, after_s, 0.01):
