@@ -95,7 +95,17 @@ class Trial:
     def is_still(self) -> bool:
         """Nothing was measured that is more than noise."""
         floor, noise = (_STILL_RAD, self.noise_rad) if self.is_turn else (_STILL_M, self.noise_m)
-        return float(np.linalg.norm(self.response)) * self.amplitude <= max(floor, _NOISE_WIDTHS * noise)
+        return self._moved <= max(floor, _NOISE_WIDTHS * noise)
+
+    @property
+    def blur_rad(self) -> float:
+        """How far noise alone may turn the direction of what was measured, which is not still."""
+        return _NOISE_WIDTHS * (self.noise_rad if self.is_turn else self.noise_m) / self._moved
+
+    @property
+    def _moved(self) -> float:
+        """[m] or [rad]."""
+        return float(np.linalg.norm(self.response)) * self.amplitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +196,8 @@ def _frame(trials: Sequence[Trial]) -> Rotation | None:
     if not alike or np.linalg.det(turn) < 0.0:
         return None
     rotation = Rotation.from_matrix(turn)
-    return rotation if rotation.magnitude() > STRAIGHT_RAD else None
+    least_rad = STRAIGHT_RAD + max(trial.blur_rad for trial in trials)
+    return rotation if rotation.magnitude() > least_rad else None
 
 
 def _with_frame(finding: Finding, frame: Rotation | None) -> Finding:
