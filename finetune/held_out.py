@@ -21,24 +21,24 @@ class HeldOut:
     def __init__(
         self, recipe: Recipe, material: Material, pipeline: Pipeline, processor: MagmaProcessor, devices: Devices
     ) -> None:
-        """Read the held-out episodes and choose this process's frames: every process has equally many."""
+        """Choose this process's frames, of which every process has equally many, and keep them and nothing else."""
         self._processor = processor
-        self._sources = [
-            EpisodeSource(pipeline, chosen, end_of_turn_id=processor.end_of_turn_id) for chosen in material.held_out
+        sources = [
+            EpisodeSource(pipeline, chosen, end_of_turn_id=processor.end_of_turn_id, memory_bytes=0)
+            for chosen in material.held_out
         ]
-        places = [(source, index) for source in self._sources for index in range(len(source))]
+        places = [(source, index) for source in sources for index in range(len(source))]
         count = min(recipe.num_held_out_frames, len(places)) // devices.count * devices.count
         chosen = np.linspace(0, len(places) - 1, count).round().astype(int).tolist()
-        self._places = [places[index] for index in chosen[devices.places]]
+        mine = [places[index] for index in chosen[devices.places]]
+        self._samples = [source.sample(index, np.random.default_rng(0)) for source, index in mine]
         self._size = max(1, recipe.batch_size // (devices.count * recipe.accumulate))
 
     def __bool__(self) -> bool:
         """Whether there is anything to judge by."""
-        return bool(self._places)
+        return bool(self._samples)
 
     def batches(self) -> Iterator[TrainingBatch]:
         """All frames of this process."""
-        for start in range(0, len(self._places), self._size):
-            some = self._places[start : start + self._size]
-            samples = [source.sample(index, np.random.default_rng(0)) for source, index in some]
-            yield collate(self._processor, samples)
+        for start in range(0, len(self._samples), self._size):
+            yield collate(self._processor, self._samples[start : start + self._size])
