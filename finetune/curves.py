@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,6 +20,7 @@ from magma_ros.whole_files import replacing
 
 LOG = "log.jsonl"
 EVENTS = "tensorboard"
+WANDB_ID = "wandb_id.txt"
 _RATE_PERIOD_S = 600.0
 
 
@@ -102,7 +104,7 @@ class WeightsAndBiases:
     """A run of Weights & Biases, whose own environment variables say where it goes."""
 
     def __init__(self, output: Path, recipe: Mapping[str, Any]) -> None:
-        """Begin the run, or go on with it.
+        """Begin the run, or go on with it: its id is kept in the run folder, whose name others may have too.
 
         Raises:
             TrainingError: the package is not installed.
@@ -111,8 +113,14 @@ class WeightsAndBiases:
             import wandb  # noqa: PLC0415 - an option that few install
         except ImportError as fault:
             raise TrainingError("trackers: wandb is not installed; pip install wandb, or leave it out") from fault
-        name = output.resolve().name
-        self._run = wandb.init(project="magma_ros", id=name, name=name, resume="allow", dir=output, config=dict(recipe))
+        self._run = wandb.init(
+            project="magma_ros",
+            id=_wandb_id(output),
+            name=output.resolve().name,
+            resume="allow",
+            dir=output,
+            config=dict(recipe),
+        )
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Take the figures of `step`."""
@@ -151,6 +159,15 @@ def _open_tracker(name: str, recipe: Recipe, *, from_step: int) -> Tracker:
     if name == "wandb":
         return WeightsAndBiases(recipe.output, to_plain(recipe))
     return TensorBoard(recipe.output, from_step=from_step)
+
+
+def _wandb_id(output: Path) -> str:
+    """Drawn at the run's first start, read at the others."""
+    path = output / WANDB_ID
+    if not path.exists():
+        with replacing(path) as partial:
+            partial.write_text(uuid4().hex + "\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _step_of(line: str) -> float:

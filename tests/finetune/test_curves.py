@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -46,3 +47,19 @@ def test_a_tracker_that_is_not_installed_is_a_clear_error(tmp_path: Path, monkey
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(TrainingError, match="pip install wandb"):
         Curves(replace(short_recipe(tmp_path, tmp_path), trackers=("wandb",)), from_step=0, writes=True)
+
+
+def test_runs_in_folders_of_one_name_are_two_runs_of_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has an id of its own, which it keeps when it goes on; people read the folder's name."""
+    begun: list[dict[str, object]] = []
+    idle = SimpleNamespace(log=lambda *_, **__: None, finish=lambda: None)
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **options: begun.append(options) or idle))
+    for folder in ("a", "b", "a"):
+        output = tmp_path / folder / "run"
+        output.mkdir(parents=True, exist_ok=True)
+        with Curves(replace(short_recipe(tmp_path, output), trackers=("wandb",)), from_step=0, writes=True):
+            pass
+    first, second, again = (options["id"] for options in begun)
+    assert first == again
+    assert first != second
+    assert {"run"} == {options["name"] for options in begun}
