@@ -97,7 +97,7 @@ class Recipe:
         start_from: Checkpoint (folder, name or hub id) that the weights come from.
         tiny: Size of a new magma-tiny to begin with instead; its tokenizer is learnt from the data's words.
         embodiment: What the actions mean, if `start_from` does not say or, of a new magma-tiny, no episodes do; see
-            `embodiments.load`.
+            `embodiments.load`. Goes with `norm_stats: keep`.
         norm_stats: `fit` statistics to the episodes, or `keep` those of `start_from` or `embodiment`.
         cameras: Recorded cameras that the result sees, in this order; None sees all. Goes with `norm_stats: fit`.
         action_horizon: Actions of each answer, one control period apart; None keeps that of `start_from`, and is 1 for
@@ -182,6 +182,8 @@ class Recipe:
                 "a new magma-tiny has statistics to keep from an embodiment alone: expected norm_stats: keep together "
                 "with embodiment, or norm_stats: fit without"
             )
+        means = self.embodiment is None or self.norm_stats == "keep"
+        _require("embodiment", means, "norm_stats: keep with it, which else says what actions mean", self.embodiment)
         _require("data", len(self.data) > 0, "at least one item", self.data)
         for name in ("steps", "batch_size", "accumulate", "log_every", "save_every"):
             _require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))

@@ -59,6 +59,7 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         ({"ema_decay": 1.0}, "ema_decay: expected 0 to less than 1"),
         ({"norm_stats": "keep"}, "statistics to keep from an embodiment alone"),
         ({"embodiment": "bridge_widowx"}, "statistics to keep from an embodiment alone"),
+        ({"tiny": None, "start_from": "a", "embodiment": "franka"}, "embodiment: expected norm_stats: keep"),
         ({"parts": Parts(method="lora")}, "a LoRA changes a checkpoint"),
         ({"tiny": None, "start_from": "x", "parallel": "fsdp", "parts": Parts(method="qlora")}, "fsdp cannot share"),
     ],
