@@ -20,7 +20,7 @@ from magma_ros.errors import InvalidInputError
 from magma_ros.sim.statistics import Interval, require_share
 
 MOST_TRIALS = 2_000
-"""Beyond this the exact coverage takes too long to work out; `statistics.trials_for_half_width` fixes a number then."""
+"""Beyond this the exact coverage takes too long to work out; a number of trials that is fixed beforehand needs none."""
 ERROR_SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Of the allowed error, what each single interval may use up; the first that covers is taken."""
 

@@ -103,31 +103,6 @@ def wilson_interval(successes: float, trials: float, *, confidence: float = 0.95
     return Interval(float(low), float(high))
 
 
-def trials_for_half_width(half_width: float, *, rate: float = 0.5, confidence: float = 0.95) -> int:
-    """Least number of trials for which half of Wilson's interval is at most `half_width`.
-
-    Half a width is solved for n (Piegorsch 2004, Computational Statistics & Data Analysis 46:309-316).
-
-    Args:
-        half_width: Half the distance between the ends, within (0, 0.5).
-        rate: Success rate that is expected, 0 … 1; 0.5 asks for the most trials.
-        confidence: Wanted coverage, within (0, 1).
-
-    Raises:
-        InvalidInputError: an argument out of its range.
-    """
-    if not 0 < half_width < 0.5:
-        raise InvalidInputError(f"half_width: expected within (0, 0.5), got {half_width}")
-    if not 0 <= rate <= 1:
-        raise InvalidInputError(f"rate: expected 0 … 1, got {rate}")
-    require_share("confidence", confidence)
-    zz = float(norm.ppf(0.5 + confidence / 2)) ** 2
-    linear = zz * (2 * half_width**2 - rate * (1 - rate))
-    constant = zz**2 * (half_width**2 - 0.25)
-    root = (-linear + math.sqrt(linear**2 - 4 * half_width**2 * constant)) / (2 * half_width**2)
-    return max(1, math.ceil(root - 1e-9))
-
-
 def suite_average(
     successes: ArrayLike, trials: ArrayLike, *, seed: int, num_resamples: int = 10_000, confidence: float = 0.95
 ) -> SuiteAverage:

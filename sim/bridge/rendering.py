@@ -16,14 +16,10 @@ SUPERSAMPLE = 2
 
 
 class SceneRenderer:
-    """Draws the fixed camera's view; owns an OpenGL context until `close`.
-
-    Attributes:
-        gl_backend: "egl", "osmesa" or what `MUJOCO_GL` asked for.
-    """
+    """Draws the fixed camera's view; owns an OpenGL context until `close`."""
 
     def __init__(self, model: mujoco.MjModel, *, width_px: int, height_px: int) -> None:
-        self.gl_backend = require_gl()
+        require_gl()
         self._width_px, self._height_px = width_px, height_px
         self._renderer = mujoco.Renderer(model, SUPERSAMPLE * height_px, SUPERSAMPLE * width_px)
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):

@@ -37,7 +37,6 @@ class Stage:
     """A place to work at.
 
     Attributes:
-        name: "table" or "sink".
         base_position_m: Of the arm.
         home_joints_rad: Of the arm when a trial begins.
         camera_position_m, camera_sapien_quat_wxyz: In the base frame; SAPIEN's axes: x forward, y left, z up.
@@ -48,7 +47,6 @@ class Stage:
         fixtures: MJCF of what is built in.
     """
 
-    name: str
     base_position_m: tuple[float, float, float]
     home_joints_rad: tuple[float, ...]
     camera_position_m: tuple[float, float, float]
@@ -102,7 +100,6 @@ def _sink() -> str:
 
 
 TABLE = Stage(
-    name="table",
     base_position_m=BASE_POSITION_M,
     home_joints_rad=HOME_JOINTS_RAD,
     camera_position_m=(0.0, -0.16, 0.36),
@@ -117,7 +114,6 @@ TABLE = Stage(
     ),
 )
 SINK = Stage(
-    name="sink",
     base_position_m=(0.127, 0.060, 0.850),
     home_joints_rad=SINK_HOME_JOINTS_RAD,
     camera_position_m=(-0.00300001, -0.21, 0.39),

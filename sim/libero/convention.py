@@ -9,7 +9,7 @@ import numpy as np
 from magma_ros.contract import ActionContract, CameraSpec
 from magma_ros.errors import EnvError, InvalidInputError
 from magma_ros.sim.libero.protocol import CAMERAS, CONTROL_RATE_HZ, IMAGE_SIZE_PX
-from magma_ros.types import Action, FloatArray, frozen_array
+from magma_ros.types import Action, FloatArray
 
 OSC_TRANSLATION_M = 0.05
 """What 1.0 asks robosuite's OSC_POSE controller for along an axis [m]; it gets a fifth of that done in a step."""
@@ -64,13 +64,6 @@ def to_osc(action: Action) -> FloatArray:
         raise InvalidInputError(f"action: expected finite numbers, got {values}")
     arm = np.concatenate([values[:3] / OSC_TRANSLATION_M, values[3:6] / OSC_ROTATION_RAD])
     return np.append(np.clip(arm, -1.0, 1.0), -np.sign(2.0 * values[6] - 1.0))
-
-
-def from_osc(numbers: FloatArray) -> Action:
-    """The action behind LIBERO's seven numbers, as its demonstrations have them; undoes `to_osc` inside its box."""
-    values = frozen_array(numbers, shape=(7,), dtype=np.float64, name="LIBERO action")
-    opening = (1.0 - np.clip(values[6], -1.0, 1.0)) / 2.0
-    return Action(OSC_TRANSLATION_M * values[:3], OSC_ROTATION_RAD * values[3:6], float(opening), FRAME)
 
 
 def gripper_opening(finger_positions_m: FloatArray) -> float:

@@ -18,8 +18,6 @@ _DATA = read_object(Path(__file__).with_name("tasks.json"), error=EnvError)
 CONTROL_RATE_HZ: float = _DATA["control_rate_hz"]
 SETTLE_STEPS: int = _DATA["settle_steps"]
 """Steps without motion, the gripper open, that `LiberoEnv.reset` takes after it placed the objects."""
-NUM_INIT_STATES: int = _DATA["num_init_states"]
-"""Official initial states of each task; the trial of seed k begins in state k % this."""
 IMAGE_SIZE_PX = 256
 AGENTVIEW, WRIST = "agentview", "robot0_eye_in_hand"
 CAMERAS = (AGENTVIEW, WRIST)

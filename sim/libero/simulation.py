@@ -163,13 +163,9 @@ class Simulation:
         self.domain._post_process()  # noqa: SLF001 - as after a step
         self.sight, self.num_steps = state.sight, state.num_steps
 
-    def holds(self, predicate: Sequence[str]) -> bool:
-        """Whether a predicate such as ("on", "akita_black_bowl_1", "plate_1") is true now, by upstream's rule."""
-        return bool(self.domain._eval_predicate(list(predicate)))  # noqa: SLF001 - upstream's only way to ask
-
     def goal_holds(self) -> bool:
         """Whether all predicates of the task's goal are true now."""
-        return bool(self.domain._check_success())  # noqa: SLF001 - same
+        return bool(self.domain._check_success())  # noqa: SLF001 - upstream's only way to ask
 
     def close(self) -> None:
         """Free robosuite's simulation."""

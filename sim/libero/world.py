@@ -25,7 +25,6 @@ class World:
     Attributes:
         simulation: Whose scene it is.
         objects: Names of what can be moved, such as `akita_black_bowl_1`.
-        fixtures: Names of what stands where the seed put it, such as `wooden_cabinet_1`.
         regions: Names of the boxes that predicates speak of, such as `basket_1_contain_region`.
         goal: The predicates that must all hold.
     """
@@ -35,7 +34,6 @@ class World:
         self.simulation = simulation
         self._model, self._data = simulation.model, simulation.data
         self.objects = tuple(sorted(domain.objects_dict))
-        self.fixtures = tuple(sorted(domain.fixtures_dict))
         self.regions = tuple(sorted(domain.object_sites_dict))
         self.goal = _predicates(domain.parsed_problem["goal_state"])
         self._base = self._model.body(simulation.robot.robot_model.root_body).id
@@ -72,23 +70,6 @@ class World:
         if not geoms:
             raise EnvError(f"{name}: expected a shape that collides, got none")
         return np.concatenate([self._geom_points(geom) for geom in geoms])
-
-    def bounds(self, name: str) -> tuple[FloatArray, FloatArray]:
-        """Lowest and highest corner of an object or fixture along the base axes, each shape (3,) [m]."""
-        points = self.points(name)
-        return points.min(axis=0), points.max(axis=0)
-
-    def joints(self, name: str) -> FloatArray:
-        """Positions of an object's or fixture's drawers, doors and knobs, in the model's order, shape (n,) [m, rad]."""
-        body = self._body(name)
-        sliding = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
-        found = [j for j in range(self._model.njnt) if self._is_below(int(self._model.jnt_bodyid[j]), body)]
-        addresses = [int(self._model.jnt_qposadr[j]) for j in found if self._model.jnt_type[j] in sliding]
-        return np.array(self._data.qpos[addresses], dtype=np.float64)
-
-    def holds(self, predicate: Sequence[str]) -> bool:
-        """Whether a predicate is true now, by upstream's rule."""
-        return self.simulation.holds(predicate)
 
     def goal_holds(self) -> bool:
         """Whether every predicate of `goal` is true now."""

@@ -32,7 +32,6 @@ class SharedPolicy:
 
     Attributes:
         num_passes: How often the policy was asked.
-        num_observations: For how many observations.
         last_pass_s: How long it took to answer those that waited last [s]; 0 before the first.
     """
 
@@ -43,7 +42,7 @@ class SharedPolicy:
         """
         self._policy = policy
         self._batch_policy = policy if batched and isinstance(policy, BatchPolicy) else None
-        self.num_passes = self.num_observations = 0
+        self.num_passes = 0
         self.last_pass_s = 0.0
 
     @property
@@ -60,7 +59,6 @@ class SharedPolicy:
         if len(answers) != len(observations):  # one of them is bad: asked one by one, it alone is refused
             answers = [answer for one in observations for answer in self._try([one])]
         self.last_pass_s = time.perf_counter() - started_s
-        self.num_observations += len(observations)
         return answers
 
     def _try(self, observations: Sequence[Observation]) -> list[Answer | Exception]:

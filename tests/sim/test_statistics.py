@@ -11,7 +11,6 @@ from magma_ros.sim.statistics import (
     MIN_CLUSTERS,
     success_by_step,
     suite_average,
-    trials_for_half_width,
     wilson_bounds,
     wilson_interval,
 )
@@ -63,28 +62,6 @@ def test_wilson_covers_exactly_worked_out() -> None:
         coverage = np.sum(binom.pmf(counts, trials, rates) * ((low <= rates) & (rates <= high)), axis=0)
         assert 0.949 <= coverage.mean() <= 0.955
         assert coverage.min() >= 0.89
-
-
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.98])
-@pytest.mark.parametrize("half_width", [0.02, 0.1, 0.3])
-def test_advised_trials_are_the_fewest(half_width: float, rate: float) -> None:
-    """With the advised number half the interval is narrow enough, with one trial less it is not."""
-    trials = trials_for_half_width(half_width, rate=rate)
-    assert wilson_interval(rate * trials, trials).width / 2 <= half_width + 1e-9
-    if rate * (trials - 1) > 0 or (rate == 0 and trials > 1):
-        assert wilson_interval(rate * (trials - 1), trials - 1).width / 2 > half_width
-
-
-def test_ten_points_either_way_take_93_trials() -> None:
-    """The number that people know: z² / 4h² less z², 92.2 for h = 0.1."""
-    assert 93 == trials_for_half_width(0.1)
-
-
-@pytest.mark.parametrize(("half_width", "rate"), [(0.0, 0.5), (0.5, 0.5), (0.1, 1.2)])
-def test_advice_needs_a_question(half_width: float, rate: float) -> None:
-    """A width or a rate out of its range raises."""
-    with pytest.raises(InvalidInputError):
-        trials_for_half_width(half_width, rate=rate)
 
 
 def test_suite_average_weighs_tasks_equally() -> None:

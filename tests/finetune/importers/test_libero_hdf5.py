@@ -12,8 +12,9 @@ from magma_ros.finetune.importers.conventions import require_settled
 from magma_ros.finetune.importers.importing import import_episodes
 from magma_ros.finetune.importers.libero_hdf5 import LiberoHdf5
 from magma_ros.finetune.importers.mapped import MappedEpisodes
-from magma_ros.sim.libero.convention import from_osc, libero_contract
+from magma_ros.sim.libero.convention import libero_contract
 from tests.finetune.importers.foreign_files import BASE_IN_WORLD_M, INSTRUCTION, demos, libero_rows, write_libero
+from tests.sim.libero.osc import from_osc
 
 LIBERO = mapping.load("libero_hdf5")
 

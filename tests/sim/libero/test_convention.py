@@ -4,9 +4,10 @@ import pytest
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError, EnvError, InvalidInputError
 from magma_ros.safety import SafetyFilter
-from magma_ros.sim.libero.convention import FRAME, from_osc, gripper_opening, libero_contract, to_osc
+from magma_ros.sim.libero.convention import FRAME, gripper_opening, libero_contract, to_osc
 from magma_ros.sim.suites import SUITES
 from magma_ros.types import Action
+from tests.sim.libero.osc import from_osc
 
 
 def action(*row: float, frame: str = FRAME) -> Action:
