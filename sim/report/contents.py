@@ -13,7 +13,7 @@ from magma_ros.load_options import LoadOptions
 from magma_ros.sim.report.pairs import Comparison, compare
 from magma_ros.sim.report.summary import SweepSummary, TaskSummary, summarize
 from magma_ros.sim.sweep.journal import SweepRecord, read
-from magma_ros.sim.sweep.plan import SweepSpec
+from magma_ros.sim.sweep.plan import SweepSpec, Trial, film_path
 
 FILMS_PER_OUTCOME = 3
 FILMS_MAX_BYTES = 8 * 2**20
@@ -141,14 +141,13 @@ def _open(folder: Path) -> Sweep:
 
 def _films(folder: Path, summary: SweepSummary) -> list[Film]:
     """All that there are, in the order in which they are worth showing: the first of each task and outcome first."""
-    there = {path.name: path for path in (folder / "films").glob("*.webp")}
-    columns = [_of_task(there, task, outcome) for task in summary.tasks for outcome in ("failure", "success")]
+    columns = [_of_task(folder, task, outcome) for task in summary.tasks for outcome in ("failure", "success")]
     return [film for row in zip_longest(*columns) for film in row if film is not None]
 
 
-def _of_task(there: Mapping[str, Path], task: TaskSummary, outcome: str) -> list[Film]:
-    named = [(seed, f"{task.name}-{seed}.webp") for seed in task.seeds[outcome]]
-    return [Film(task.name, seed, outcome, there[name]) for seed, name in named if name in there]
+def _of_task(folder: Path, task: TaskSummary, outcome: str) -> list[Film]:
+    named = [(seed, film_path(folder, Trial(task.name, seed))) for seed in task.seeds[outcome]]
+    return [Film(task.name, seed, outcome, path) for seed, path in named if path.is_file()]
 
 
 def _fitting(films: Sequence[Film]) -> tuple[Film, ...]:

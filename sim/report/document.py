@@ -30,7 +30,12 @@ def to_document(report: Report) -> dict[str, Any]:
             for done in sweep.summary.errors
         ],
         "films": [
-            {"task": film.task, "seed": film.seed, "outcome": film.outcome, "file": f"films/{film.path.name}"}
+            {
+                "task": film.task,
+                "seed": film.seed,
+                "outcome": film.outcome,
+                "file": film.path.relative_to(sweep.folder).as_posix(),
+            }
             for film in report.films
         ],
         "num_films_left": report.num_films_left,

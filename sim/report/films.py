@@ -16,6 +16,7 @@ from magma_ros.images import orient
 from magma_ros.sim.rollout import Outcome
 from magma_ros.stops import Stop
 from magma_ros.types import ImageArray, Observation, SafeAction
+from magma_ros.whole_files import replacing
 
 MAX_BYTES = 200_000
 _SPEED = 2.0
@@ -76,10 +77,9 @@ class FilmRecorder:
         frames = [_labelled(shot, caption, shot.stopped_by and f"stop: {shot.stopped_by}") for shot in shots[:-1]]
         frames.append(_labelled(last, caption, outcome))
         waits_ms = [round(1000 * (b.stamp_s - a.stamp_s) / _SPEED) for a, b in pairwise(shots)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.unfinished")  # a process that is killed leaves no half a film
-        unfinished.write_bytes(_encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)]))
-        unfinished.replace(path)
+        film = _encoded(frames, [*waits_ms, round(1000 * _LAST_FRAME_S)])
+        with replacing(path) as partial:
+            partial.write_bytes(film)
         return True
 
     def _shot(self, step: int, observation: Observation, stopped_by: str) -> _Shot:

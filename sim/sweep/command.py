@@ -26,7 +26,7 @@ from magma_ros.sim.latency import parse as parse_latency
 from magma_ros.sim.policies import SCRIPTED
 from magma_ros.sim.provenance import checkpoint_digest, provenance
 from magma_ros.sim.report.summary import summarize
-from magma_ros.sim.sweep.filming import FOLDER_NAME, film, trials_to_film
+from magma_ros.sim.sweep.filming import film, trials_to_film
 from magma_ros.sim.sweep.journal import SweepRecord
 from magma_ros.sim.sweep.options import Keeping, Question, Workplace, check
 from magma_ros.sim.sweep.plan import SweepSpec, TrialRecord, protocol_of
@@ -192,7 +192,7 @@ def _film(record: SweepRecord, setup: TrialSetup, site: _Site, keeping: Keeping)
     trials = trials_to_film(record, keeping.output, count=keeping.films)
     if not trials:
         return
-    filming = replace(setup, films=keeping.output / FOLDER_NAME, make_env=partial(make_env, setup.suite, render=True))
+    filming = replace(setup, films=keeping.output, make_env=partial(make_env, setup.suite, render=True))
     with closing(site.open_pool(filming)) as pool:
         for trial in film(record, trials, pool, keeping.output):
             print(f"no film of {trial.task}, seed {trial.seed}: it ended otherwise when run again", file=sys.stderr)

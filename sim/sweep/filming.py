@@ -7,15 +7,8 @@ from pathlib import Path
 
 from magma_ros.sim.report.summary import SweepSummary, summarize
 from magma_ros.sim.sweep.journal import SweepRecord
-from magma_ros.sim.sweep.plan import Trial
+from magma_ros.sim.sweep.plan import Trial, film_path
 from magma_ros.sim.sweep.pool import Pool
-
-FOLDER_NAME = "films"
-
-
-def film_path(folder: Path, trial: Trial) -> Path:
-    """Where the film of a trial lies in the folder of its sweep; `TrialRunner` writes it there."""
-    return folder / FOLDER_NAME / f"{trial.task}-{trial.seed}.webp"
 
 
 def trials_to_film(record: SweepRecord, folder: Path, *, count: int) -> list[Trial]:
@@ -25,7 +18,7 @@ def trials_to_film(record: SweepRecord, folder: Path, *, count: int) -> list[Tri
 
 
 def film(record: SweepRecord, trials: Sequence[Trial], pool: Pool, folder: Path) -> list[Trial]:
-    """Run `trials` again in `pool`, whose setup says where films go.
+    """Run `trials` again in `pool`, whose setup films into `folder`.
 
     Returns:
         Those that did not end as they are recorded, which policies that draw lots or answer in batches may do. Their

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magma_ros.errors import SweepError
@@ -107,6 +108,11 @@ def early_end(rule: SequentialPlan | None, outcomes: Iterable[Outcome | None]) -
         return None
     judged = takewhile(lambda outcome: outcome in ("success", "failure"), outcomes)
     return rule.result([outcome == "success" for outcome in judged])
+
+
+def film_path(folder: Path, trial: Trial) -> Path:
+    """Where the film of a trial lies in the folder of its sweep."""
+    return folder / "films" / f"{trial.task}-{trial.seed}.webp"
 
 
 def protocol_of(suite: Suite, tasks: Iterable[str]) -> dict[str, Any]:

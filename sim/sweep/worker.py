@@ -19,7 +19,7 @@ from magma_ros.sim.latency import Latency
 from magma_ros.sim.policies import load_policy
 from magma_ros.sim.rollout import RolloutResult, rollout
 from magma_ros.sim.suites import Suite, Task
-from magma_ros.sim.sweep.plan import Trial, TrialRecord
+from magma_ros.sim.sweep.plan import Trial, TrialRecord, film_path
 from magma_ros.stops import StopReason
 from magma_ros.types import ActionChunk, Observation
 from magma_ros.wording import counted
@@ -44,7 +44,7 @@ class TrialSetup:
             elsewhere, answers all trials.
         execution_horizon: Actions of each chunk that are executed before the policy is asked again.
         latency: How long the policy thinks in simulated time; None for a world that waits.
-        films: Folder for a film of each trial, `TASK-SEED.webp`; None films nothing.
+        films: Folder of the sweep that each trial is filmed for, see `plan.film_path`; None films nothing.
     """
 
     suite: Suite
@@ -155,7 +155,7 @@ class TrialRunner:
             )
         if film is not None and setup.films is not None:
             film.save(
-                setup.films / f"{trial.task}-{trial.seed}.webp",
+                film_path(setup.films, trial),
                 outcome=result.outcome,
                 caption=f"{trial.task}, seed {trial.seed}",
             )

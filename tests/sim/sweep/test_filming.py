@@ -27,6 +27,6 @@ def test_a_film_that_shows_another_end_is_not_kept(tmp_path):
     """A trial that succeeds when it is run again is not shown as the failure that was counted."""
     record = SweepRecord(toys.spec(tasks=("reach",)), (toys.record(1, "failure"), toys.record(2)))
     trials = trials_to_film(record, tmp_path, count=1)
-    with closing(InProcessPool(toys.setup(films=tmp_path / "films"))) as pool:
+    with closing(InProcessPool(toys.setup(films=tmp_path))) as pool:
         assert [Trial("reach", 1)] == film(record, trials, pool, tmp_path)
     assert ["reach-2.webp"] == [path.name for path in (tmp_path / "films").iterdir()]

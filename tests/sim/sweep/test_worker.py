@@ -122,7 +122,7 @@ def test_passes_are_shares_of_the_runs_of_a_network():
 
 def test_a_film_is_left_behind_when_asked(tmp_path):
     """One animated picture per trial, by task and seed."""
-    run(toys.setup(films=tmp_path / "films"), Trial("reach", 1), Trial("hurry", 2))
+    run(toys.setup(films=tmp_path), Trial("reach", 1), Trial("hurry", 2))
     assert ["hurry-2.webp", "reach-1.webp"] == sorted(path.name for path in (tmp_path / "films").iterdir())
 
 
