@@ -12,6 +12,7 @@ import numpy as np
 
 from magma_ros.arm import Arm, TwistOutput
 from magma_ros.arms import playout_limits, safety_limits
+from magma_ros.clock_watch import ClockWatch
 from magma_ros.contract import ActionContract
 from magma_ros.errors import ContractError, MagmaRosError
 from magma_ros.geometry import quat_distance_rad
@@ -25,9 +26,6 @@ _SOONEST_SHARE = 0.5
 
 SPREAD = 1.5
 """Control periods that one action's motion takes: the setpoint keeps moving, and lags by half a period."""
-
-_CLOCK_AHEAD_S = 0.5
-"""The node's clock may gain this on a steady one between two ticks before that is a jump [s]."""
 
 
 class MotionState(Enum):
@@ -86,7 +84,7 @@ class Supervisor:
         self._hold: Stop | None = None
         self._halt: Stop | None = None
         self._policy_heard_s = self._taken_s = self._newest_stamp_s = -math.inf
-        self._tick_s: tuple[float, float] | None = None
+        self._clock = ClockWatch()
         self.num_taken = 0
         self.refused: Counter[str] = Counter()
 
@@ -176,7 +174,7 @@ class Supervisor:
         """Forget what was under way, a halt excepted: the arm rests where it is measured."""
         self._hold, self._begun = None, False
         self._newest_stamp_s = self._taken_s = -math.inf
-        self._tick_s = None
+        self._clock.forget()
 
     def tick(self, now_s: float, *, steady_s: float | None, measured: StampedPose | Stop) -> Command:
         """What is to be commanded at `now_s` [s].
@@ -186,15 +184,15 @@ class Supervisor:
             steady_s: A clock that nobody sets [s]; None when the time is simulated and may run at any speed.
             measured: The end effector, or why it is not known.
         """
-        self._watch_clock(now_s, steady_s)
+        jump_s = self._clock.jump_s(now_s, steady_s)
+        if jump_s is not None:  # its times are counted afresh from here
+            self.halt(Stop(StopReason.CLOCK_JUMP, f"the node's clock jumped by {jump_s:+.3f} s"))
+            self._begun = False
         fault = self._halt or self._world_fault(now_s, measured) or self._hold
         setpoint = self._setpoint = self._play(now_s, measured, rest=fault is not None)
         fault = fault or self._hold
-        if self._halt is not None:
-            state = MotionState.HALTED
-        else:
-            state = MotionState.MOVING if fault is None and _is_moving(setpoint) else MotionState.HOLDING
-        return Command(setpoint, state, fault)
+        state = MotionState.MOVING if fault is None and _is_moving(setpoint) else MotionState.HOLDING
+        return Command(setpoint, state if self._halt is None else MotionState.HALTED, fault)
 
     def _judge(
         self, action: Action, *, stamp_s: float, now_s: float, measured: StampedPose | Stop
@@ -255,8 +253,7 @@ class Supervisor:
         setpoint = playout.tick(now_s)
         if rest or not self._is_away(pose, setpoint):
             return setpoint
-        limits = playout.limits
-        far = f"{limits.max_lag_m} m or {limits.max_lag_rad} rad"
+        far = f"{playout.limits.max_lag_m} m or {playout.limits.max_lag_rad} rad"
         self.hold(Stop(StopReason.ARM_BEHIND, f"the end effector is more than {far} from where it was to be"))
         playout.stop(now_s)
         return playout.tick(now_s)
@@ -297,17 +294,6 @@ class Supervisor:
         if -MAX_FUTURE_STAMP_S <= age_s <= allowed_s:
             return None
         return Stop(StopReason.STALE_STATE, f"the measured pose is {age_s:.3f} s old, allowed are {allowed_s} s")
-
-    def _watch_clock(self, now_s: float, steady_s: float | None) -> None:
-        """A clock that was set halts the arm, and its times are counted afresh from there."""
-        if self._tick_s is not None:
-            gained_s = now_s - self._tick_s[0]
-            if steady_s is not None:
-                gained_s -= steady_s - self._tick_s[1]
-            if now_s < self._tick_s[0] or gained_s > _CLOCK_AHEAD_S or gained_s < -_CLOCK_AHEAD_S:
-                self.halt(Stop(StopReason.CLOCK_JUMP, f"the node's clock jumped by {gained_s:+.3f} s"))
-                self._begun = False
-        self._tick_s = (now_s, steady_s or 0.0)
 
 
 def _is_moving(setpoint: Setpoint | None) -> bool:
