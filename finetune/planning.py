@@ -101,6 +101,7 @@ def _workload(
     return Workload(
         samples_per_pass=-(-recipe.batch_size // (num_devices * recipe.accumulate)),
         num_tokens=text_tokens + repeated * picture_tokens,
+        num_trained_tokens=TALK_TOKENS if talks else answer_tokens + 1,
         num_crops=repeated * int(np.sum([rows * columns for rows, columns in grids])),
         crop_side_px=side,
         precision=recipe.precision,

@@ -40,6 +40,7 @@ class Workload:
         averaged: An average of the trained numbers is kept.
         attention: `eager` keeps every attention weight, `sdpa` none.
         num_shards: Devices that share weights, gradients and optimiser (FSDP).
+        num_trained_tokens: Of a sample, those that the loss looks at: each has a score for every token there is.
     """
 
     samples_per_pass: int
@@ -53,6 +54,7 @@ class Workload:
     averaged: bool = True
     attention: Literal["eager", "sdpa"] = "sdpa"
     num_shards: int = 1
+    num_trained_tokens: int = NUM_ACTION_TOKENS + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def _step(network: MagmaNetwork, workload: Workload) -> None:
             embedded = embedded.masked_scatter(ids[..., None] == 0, shown.to(embedded.dtype))
         hidden = network.language_model.model(
             inputs_embeds=embedded, attention_mask=mask, position_ids=mask.cumsum(dim=1) - 1, use_cache=False
-        ).last_hidden_state[:, -NUM_ACTION_TOKENS - 1 :]
+        ).last_hidden_state[:, -workload.num_trained_tokens :]
         logits = network.language_model.lm_head(hidden).float()
         loss = -logits.log_softmax(dim=-1).mean()
     loss.backward()

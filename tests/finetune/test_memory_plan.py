@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -92,6 +93,27 @@ def test_a_pass_of_magma_tiny_takes_what_was_planned(
     measured = measured_peak(lambda: backward(model, samples, bf16=precision == "bf16"))
     workload = workload_of(model, precision=precision, gradient_checkpointing=kept == "inputs")
     assert measured == pytest.approx(rehearse(model.network.config, parts, workload).passing_bytes, rel=0.25)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_scores_of_every_trained_token_are_planned(precision: str, tmp_path: Path) -> None:
+    """Of sixteen actions an answer, each of 113 tokens has 8266 scores: most of what a nano network takes."""
+    model = tiny_model(write_random_checkpoint(tmp_path, size=replace(NANO, num_text_tokens=8000)))
+    samples = [
+        replace(one, answer=np.append(np.tile(one.answer[:-1], 16), one.answer[-1]))
+        for one in action_samples(model, count=BATCH)
+    ]
+    prepare(model.network, Parts())
+    backward(model, samples[:1])
+    model.network.zero_grad()
+    measured = measured_peak(lambda: backward(model, samples, bf16=precision == "bf16"))
+    short = workload_of(model, precision=precision)
+    workload = replace(short, num_tokens=short.num_tokens + 15 * 7, num_trained_tokens=113)
+    planned = rehearse(model.network.config, Parts(), workload).passing_bytes
+    assert measured == pytest.approx(planned, rel=0.25)
+    few = rehearse(model.network.config, Parts(), replace(workload, num_trained_tokens=8)).passing_bytes
+    scores = BATCH * 105 * model.network.config.text.vocab_size * 4
+    assert 2 * scores < planned - few < 5 * scores
 
 
 def workload_of(model: MagmaModel, **changes: object) -> Workload:

@@ -9,8 +9,8 @@ import pytest
 
 from magma_ros.cli import main
 from magma_ros.errors import CheckpointError
-from magma_ros.finetune.planning import RELEASE_FILE, plan_recipe, workload_of
-from magma_ros.finetune.recipe import read_recipe
+from magma_ros.finetune.planning import RELEASE_FILE, TALK_TOKENS, plan_recipe, workload_of
+from magma_ros.finetune.recipe import DataItem, read_recipe
 from magma_ros.json_files import read_object
 from tests.finetune.short_runs import short_recipe, write_recipe
 from tests.model import released_config
@@ -39,6 +39,14 @@ def test_devices_of_the_full_recipe_share_batch_and_network() -> None:
     )
     copies, _, _ = workload_of(read_recipe("magma_8b_lora"), num_devices=2, on_gpu=True)
     assert (2, 1, "bfloat16") == (copies.samples_per_pass, copies.num_shards, copies.base_dtype)
+
+
+def test_every_trained_token_of_a_sample_is_planned_for(episodes_folder: Path, tmp_path: Path) -> None:
+    """Seven of each action of an answer and its end; of conversations all, since their files are not read."""
+    talk = (DataItem(episodes=episodes_folder), DataItem(conversations=tmp_path / "talk.jsonl"))
+    for changes, expected in (({}, 8), ({"action_horizon": 16}, 16 * 7 + 1), ({"data": talk}, TALK_TOKENS)):
+        recipe = short_recipe(episodes_folder, tmp_path, **changes)
+        assert expected == workload_of(recipe, num_devices=1, on_gpu=False)[0].num_trained_tokens
 
 
 def test_the_known_facts_of_the_release_are_those_of_its_configuration() -> None:
