@@ -156,44 +156,6 @@ class MagmaProcessor:
         laid_out = self._laid_out(tuple(texts)) if answers is None else self._answered(texts, answers)
         return replace(laid_out, pixels=self._joined(crops))
 
-    def from_upstream(
-        self, input_ids: Tensor, attention_mask: Tensor, pixel_values: Tensor, image_sizes: Tensor
-    ) -> ModelBatch:
-        """The batch in the tensors that upstream's processor makes and its collator pads.
-
-        Args:
-            input_ids: One placeholder per picture (or one per image vector), shape (L,) or (B, L).
-            attention_mask: 0 where `input_ids` is padding, on the left or on the right of a row, same shape.
-            pixel_values: Crops, shape (K, 3, side, side) for a batch of one, or (B, K, 3, side, side) with the crops
-                beyond a row's pictures left out of account.
-            image_sizes: (rows, columns) in crops, shape (pictures, 2) or (B, pictures, 2); rows of zeros are padding.
-
-        Raises:
-            InvalidInputError: tensors that do not belong together, or padding on both sides or within a row.
-        """
-        ids, mask = (t.reshape(1, -1) if t.ndim == 1 else t for t in (input_ids, attention_mask))
-        sizes = image_sizes[None] if image_sizes.ndim == 2 else image_sizes
-        pixels = pixel_values[None] if pixel_values.ndim == 4 else pixel_values
-        if ids.shape != mask.shape or pixels.ndim != 5 or not len(ids) == len(mask) == len(pixels) == len(sizes):
-            shapes = [tuple(t.shape) for t in (input_ids, attention_mask, pixel_values, image_sizes)]
-            raise InvalidInputError(
-                f"expected ids and mask (B, L), pixels (B, K, 3, s, s), sizes (B, n, 2), got {shapes}"
-            )
-        crops, grids, rows = [], [], []
-        for row_ids, row_mask, row_pixels, row_sizes in zip(ids, mask, pixels, sizes, strict=True):
-            if int((row_mask[1:] != row_mask[:-1]).sum()) > 1:
-                raise InvalidInputError(
-                    "attention_mask: expected padding on one side of a row, got it on both or within"
-                )
-            row_grids = [(int(r), int(c)) for r, c in row_sizes.tolist() if r and c]
-            num_crops = sum(r * c for r, c in row_grids)
-            if num_crops > len(row_pixels):
-                raise InvalidInputError(f"image_sizes: {row_grids} need {num_crops} crops, got {len(row_pixels)}")
-            crops.append(row_pixels[:num_crops].float())
-            grids += row_grids
-            rows.append(self._write_out(row_ids[row_mask.bool()].tolist(), row_grids))
-        return replace(self._without_pixels(rows, grids), pixels=self._joined(crops))
-
     def _lay_out(self, texts: tuple[tuple[str, Grids], ...]) -> ModelBatch:
         return self._answered(texts, [()] * len(texts))
 
@@ -233,18 +195,11 @@ class MagmaProcessor:
         Raises:
             InvalidInputError: another number of placeholders than of pictures.
         """
-        return self._write_out(self.tokenizer.encode(prompt, add_special_tokens=True).ids, grids)
-
-    def _write_out(self, tokens: Sequence[int], grids: Sequence[tuple[int, int]]) -> list[int]:
-        """`tokens` with each placeholder repeated, unless they were written out before."""
-        image = self._config.image_token_id
-        counts = [self.num_image_tokens(*grid) for grid in grids]
+        image, tokens = self._config.image_token_id, self.tokenizer.encode(prompt, add_special_tokens=True).ids
         placeholders = tokens.count(image)
-        if placeholders == sum(counts) != len(grids):
-            return list(tokens)
         if placeholders != len(grids):
             raise InvalidInputError(f"prompt: {placeholders} image placeholders for {len(grids)} pictures")
-        remaining = iter(counts)
+        remaining = iter([self.num_image_tokens(*grid) for grid in grids])
         return [t for token in tokens for t in ([image] * next(remaining) if token == image else [token])]
 
 
