@@ -134,10 +134,11 @@ def open_loop_errors(
     policy.contract.require_same_motion(dataset.contract, who=str(dataset.folder))
     if not numbers:
         raise EpisodeError(f"{dataset.folder}: expected at least one episode to judge by, got none")
+    cameras = [camera.name for camera in policy.contract.cameras]
     recorded, answered, previous = [], [], []
     entropies_nats: list[float] = []
     for number in numbers:
-        episode = dataset.read(number)
+        episode = dataset.read(number, cameras=cameras)
         recorded.append(episode.actions)
         chunks = _answers(policy, episode, batch_size)
         answered.append(np.stack([chunk.actions[0] for chunk in chunks]))

@@ -48,7 +48,7 @@ class EpisodeClip(Clip):
         Raises:
             EpisodeError: it cannot be read.
         """
-        episode = _dataset(self.folder).read(self.episode)
+        episode = _dataset(self.folder).read(self.episode, cameras=(self.camera,))
         return episode.instruction, iter(episode.images[self.camera])
 
 

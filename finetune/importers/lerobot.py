@@ -48,7 +48,7 @@ class LeRobotEpisodes:
         if unknown:
             raise ImportDataError(f"features: expected some of {sorted(self._dataset.features)}, got {unknown}")
         try:
-            raw = self._dataset.read(index)
+            raw = self._dataset.read(index, cameras=[name for name in self._dataset.camera_keys if name in features])
         except EpisodeError as error:
             raise ImportDataError(str(error)) from error
         numbers = {name: _columns(raw.columns[name], name) for name in features if name not in raw.pictures}

@@ -44,6 +44,17 @@ class KnowsTheAnswers:
         return ActionPrediction(tokens, np.zeros(tokens.shape), entropy, 1)
 
 
+class AnswersAlike:
+    """A model that answers everything with the middle of each axis."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._ids = np.full(7, pipeline.tokenizer.first_id + 128)
+
+    def generate_actions(self, inputs: list[ModelInput], **_: object) -> ActionPrediction:
+        tokens = np.tile(self._ids, (len(inputs), 1))
+        return ActionPrediction(tokens, np.zeros(tokens.shape), np.zeros(tokens.shape), 1)
+
+
 @pytest.fixture(scope="module")
 def dataset(episodes_folder: Path) -> EpisodeDataset:
     return EpisodeDataset(episodes_folder)
@@ -183,3 +194,17 @@ def test_what_cannot_be_judged_is_refused(pipeline: Pipeline, dataset: EpisodeDa
     model = KnowsTheAnswers(frozen, EpisodeDataset(tmp_path / "still"))
     with pytest.raises(EpisodeError, match="never change"):
         open_loop_errors(ModelPolicy(frozen, model), EpisodeDataset(tmp_path / "still"), (0,))
+
+
+def test_only_what_the_policy_sees_is_decoded(pipeline: Pipeline, dataset: EpisodeDataset, tmp_path: Path) -> None:
+    """Damaged pictures of a camera that the policy has not are not looked at."""
+    (camera,) = CONTRACT.cameras
+    contract = replace(CONTRACT, cameras=(camera, replace(camera, name="wrist")))
+    with EpisodeWriter(tmp_path, contract=contract, source={}, pictures="video") as writer:
+        for episode in recorded(dataset):
+            writer.append(replace(episode, images={**episode.images, "wrist": episode.images["image"]}))
+    seen = EpisodeDataset(tmp_path)
+    for path in (tmp_path / "videos" / "observation.images.wrist").rglob("*.mp4"):
+        path.write_bytes(b"torn")
+    policy = ModelPolicy(pipeline, AnswersAlike(pipeline))
+    assert 24 == open_loop_errors(policy, seen, range(len(seen))).num_steps

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from magma_ros.errors import AnnotationError
-from magma_ros.finetune.annotation.clips import in_windows
+from magma_ros.episodes import EpisodeWriter
+from magma_ros.errors import AnnotationError, EpisodeError
+from magma_ros.finetune.annotation.clips import find_clips, in_windows
 from magma_ros.types import ImageArray
+from tests.invented_episodes import invented_episode
+from tests.model.random_checkpoints import CONTRACT
 
 
 def numbered(count: int) -> Iterator[ImageArray]:
@@ -52,3 +57,18 @@ def test_pictures_of_two_sizes_are_refused() -> None:
     sizes = iter([np.zeros((2, 2, 3), np.uint8), np.zeros((4, 2, 3), np.uint8)])
     with pytest.raises(AnnotationError, match=r"picture 1: expected \(2, 2, 3\) as before, got \(4, 2, 3\)"):
         list(in_windows(sizes, window=2, step=1))
+
+
+def test_a_clip_decodes_its_own_camera_alone(tmp_path: Path) -> None:
+    """Another camera's damaged pictures are found by the clip of that camera, and by no other."""
+    (camera,), episode = CONTRACT.cameras, invented_episode(0)
+    contract = replace(CONTRACT, cameras=(camera, replace(camera, name="wrist")))
+    with EpisodeWriter(tmp_path, contract=contract, source={}, pictures="video") as writer:
+        writer.append(replace(episode, images={**episode.images, "wrist": episode.images["image"]}))
+    for path in (tmp_path / "videos" / "observation.images.wrist").rglob("*.mp4"):
+        path.write_bytes(b"torn")
+    whole, torn = find_clips(tmp_path)
+    text, pictures = whole.read()
+    assert ("move with the light", 6) == (text, len(list(pictures)))
+    with pytest.raises(EpisodeError, match="wrist"):
+        torn.read()

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from magma_ros.episodes import EpisodeWriter
 from magma_ros.errors import ImportDataError
 from magma_ros.finetune.exporters.lerobot_v21 import export_v21
 from magma_ros.finetune.importers import mapping
@@ -10,6 +11,7 @@ from magma_ros.finetune.importers.conventions import require_settled
 from magma_ros.finetune.importers.lerobot import LeRobotEpisodes
 from magma_ros.finetune.importers.mapped import MappedEpisodes
 from magma_ros.finetune.importers.mapping import Numbers, Opening
+from tests.examples import CONTRACT
 from tests.finetune.exporters.round_trips import written
 from tests.finetune.importers.foreign_files import demos
 
@@ -62,6 +64,24 @@ def test_another_rate_than_the_contracts_is_a_doubt(tmp_path):
     fast = replace(OURS, contract=replace(OURS.contract, control_rate_hz=10.0))
     with pytest.raises(ImportDataError, match="irregular_rate: the source says 5 Hz"):
         require_settled(MappedEpisodes(LeRobotEpisodes(folder), fast))
+
+
+def test_pictures_that_nobody_asked_for_are_not_decoded(tmp_path):
+    """A feature whose files are damaged does not matter to a reading without it, numbers alone included."""
+    (original,) = demos(1, num_steps=8)
+    both = {"image": original.images["image"], "wrist": original.images["image"]}
+    folder = tmp_path / "in"
+    with EpisodeWriter(folder, contract=CONTRACT, source={}, pictures="video") as writer:
+        writer.append(replace(original, images=both))
+    for path in (folder / "videos" / "observation.images.wrist").rglob("*.mp4"):
+        path.write_bytes(b"torn")
+    source = LeRobotEpisodes(folder)
+    assert ["observation.images.image"] == list(
+        source.read(0, features=["action", "observation.images.image"]).pictures
+    )
+    assert {} == source.read(0, features=["action"]).pictures
+    with pytest.raises(ImportDataError, match=r"wrist.*cannot be used"):
+        source.read(0, features=["observation.images.wrist"])
 
 
 def test_features_that_are_not_there_are_named(tmp_path):
