@@ -30,9 +30,10 @@ class Sample:
 
     Attributes:
         model_input: Pictures, and the prompt in front of the answer.
-        answer: Token ids that follow the prompt, the end of the turn included, shape (n,): of an action the seven ids
-            and `<|eot_id|>`; of a conversation the answer, or several with the turns between them.
-        is_action: The first seven ids are an action.
+        answer: Token ids that follow the prompt, the end of the turn included, shape (n,): seven for each action of the
+            pipeline's `action_horizon` and `<|eot_id|>`; of a conversation the answer, or several with the turns
+            between them.
+        is_action: The ids are actions, seven each.
         trained: Which ids of `answer` are trained, shape (n,); None where all of them are.
     """
 
