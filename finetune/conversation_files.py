@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -79,6 +80,21 @@ def record_of(document: object, *, line: int) -> Record:
             f"{sum(turn.num_images for turn in turns)} {IMAGE_PLACEHOLDER} for {len(images)} images"
         )
     return Record(line, tuple(images), turns)
+
+
+def picture_names(path: Path, *, limit: int | None) -> set[str]:
+    """Of the pictures that the first `limit` records in `path` show; a record that cannot be used has none.
+
+    Raises:
+        ConversationError: the file cannot be read, or is not JSON; names the line.
+    """
+    names: set[str] = set()
+    for line, document in islice(read_documents(path), limit):
+        try:
+            names.update(record_of(document, line=line).images)
+        except ConversationError:
+            continue  # whoever learns from the file says what is wrong with each, and in which line
+    return names
 
 
 def _turn(index: int, turn: object) -> Turn:

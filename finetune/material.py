@@ -13,10 +13,10 @@ import numpy as np
 from magma_ros.contract import ActionContract
 from magma_ros.episodes import EpisodeDataset
 from magma_ros.errors import RecipeError
-from magma_ros.finetune.conversation_files import read_documents, record_of
+from magma_ros.finetune.conversation_files import picture_names, read_documents, record_of
 from magma_ros.finetune.conversations import ConversationSource
 from magma_ros.finetune.dataset import ChosenEpisodes, EpisodeSource
-from magma_ros.finetune.digests import digest
+from magma_ros.finetune.digests import digest, digest_named
 from magma_ros.finetune.mixture import Mixture, Source
 from magma_ros.finetune.recipe import DataItem, Recipe
 from magma_ros.mark_text import is_about_traces
@@ -115,7 +115,11 @@ class Material:
         return first.contract
 
     def describe(self) -> list[dict[str, Any]]:
-        """Plain values for the checkpoint's manifest: paths, counts and hashes of every item."""
+        """Plain values for the checkpoint's manifest: paths, counts and hashes of every item, its pictures included.
+
+        Raises:
+            ConversationError: a file of conversations is no JSON.
+        """
         described: list[dict[str, Any]] = []
         for one in self.episodes:
             dataset, numbers = one.training.open()
@@ -133,7 +137,16 @@ class Material:
             {"judged_by": str(path), "sha256": digest(path), "held_out": list(range(len(EpisodeDataset(path))))}
             for path in self.judges
         ]
-        described += [{"conversations": str(item.path), "sha256": digest(item.path)} for item in self.conversations]
+        described += [
+            {
+                "conversations": str(item.path),
+                "sha256": digest(item.path),
+                "pictures_sha256": digest_named(
+                    item.pictures or item.path.parent, picture_names(item.path, limit=item.limit)
+                ),
+            }
+            for item in self.conversations
+        ]
         return described
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,21 @@ def test_the_hash_knows_content_and_names_of_files(episodes_folder: Path, tmp_pa
     victim.write_bytes(content)
     (copy / "more").write_bytes(b"")
     assert 3 == len({digest(episodes_folder), changed, digest(copy)})
+
+
+def test_the_pictures_of_conversations_are_known_by_their_hash(tmp_path: Path) -> None:
+    """One changed byte of a picture that a record shows is other data; a file that nobody names is none."""
+    talk = tmp_path / "talk.jsonl"
+    turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A cup."}]
+    talk.write_text(json.dumps({"image": "shown.png", "conversations": turns}), encoding="utf-8")
+    material = find_material(short_recipe(tmp_path, tmp_path, data=(DataItem(conversations=talk),)))
+    described = []
+    for shown, other in ((b"one", b"one"), (b"one", b"two"), (b"two", b"two")):
+        (tmp_path / "shown.png").write_bytes(shown)
+        (tmp_path / "other.png").write_bytes(other)
+        described.append(material.describe())
+    assert described[0] == described[1]
+    assert described[1] != described[2]
 
 
 def test_missing_data_is_an_error(tmp_path: Path) -> None:
