@@ -66,7 +66,10 @@ def test_magma_tiny_libero_solves_official_tasks() -> None:
 
 @pytest.mark.timeout(300)
 def test_magma_tiny_talking_acts_and_knows_what_it_sees() -> None:
-    """It succeeds in three of four tasks; of scenes that nobody showed it, most words are true and most traces near."""
+    """It succeeds in three of four tasks; most of what it says of 32 unseen scenes is true.
+
+    Two thirds of the words are right, and as many traces nearer to the truth than marks that stay where they are.
+    """
     folder = CHECKPOINTS / "magma-tiny-talking"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MAX_BYTES
     policy = load_policy(folder)
@@ -77,7 +80,7 @@ def test_magma_tiny_talking_acts_and_knows_what_it_sees() -> None:
     words, off_px, still_px = [], [], []
     for task in BRIDGE.tasks:
         with closing(SceneQuestions(task.name)) as questions:
-            scenes = [scene for seed in range(8_000_000, 8_000_004) for scene in questions.scenes(seed, count=1)]
+            scenes = [scene for seed in range(8_000_000, 8_000_008) for scene in questions.scenes(seed, count=1)]
         for scene in scenes:
             said = {asked.kind: "".join(talk(policy, asked.question(scene.image))) for asked in scene.asked[:4]}
             right = {asked.kind: asked for asked in scene.asked}
@@ -89,9 +92,8 @@ def test_magma_tiny_talking_acts_and_knows_what_it_sees() -> None:
                 num = min(len(told.points_px), len(true.points_px))
                 off_px.append(np.linalg.norm(told.points_px[:num] - true.points_px[:num], axis=1).mean())
                 still_px.append(np.linalg.norm(true.points_px[0] - true.points_px[:num], axis=1).mean())
-    assert sum(words) >= 11, words
-    assert len(off_px) >= 12
-    assert np.median(off_px) < 0.6 * np.median(still_px)
+    assert sum(words) >= 22, words
+    assert np.less(off_px, still_px).sum() >= 22, (off_px, still_px)
 
 
 class Recorder:
