@@ -114,7 +114,8 @@ def test_a_folder_in_upstreams_layout_acts_by_an_embodiment(tmp_path: Path) -> N
     chunk = policy.infer(observation())
     assert (chunk.actions[0, :3] <= given.norm_stats.q99[:3]).all()
     with pytest.raises(
-        CheckpointError, match=r"expected an embodiment: a JSON file .*\['bridge_widowx', 'bridge_wx250s', 'google_robot'\]"
+        CheckpointError,
+        match=r"expected an embodiment: a JSON file .*\['bridge_widowx', 'bridge_wx250s', 'google_robot'\]",
     ):
         load_policy(folder)
     with pytest.raises(ContractError, match="'franka'"):
