@@ -40,8 +40,9 @@ STATE = Qos(reliable=True)
 """Offered for measured state, so that both reliable and best-effort readers connect."""
 COMMAND = Qos(reliable=True)
 """Every command arrives or the next one replaces it; a late joiner gets none."""
-STOP = Qos(reliable=True, depth=100)
-"""None may replace another: a `false` must not take the place of a `true` that nobody has read."""
+STOP_REQUESTED = Qos(reliable=True, depth=100)
+"""By whom a stop is for: a `false` does not take the place of a `true` that came and nobody has read. Who sends it keeps
+one message: of more, those after a lost one are handed over only when that has come again, seconds later."""
 LATCHED = Qos(reliable=True, latched=True)
 """A late joiner is told the present value at once."""
 

@@ -11,7 +11,7 @@ from visualization_msgs.msg import MarkerArray
 
 from magma_ros.action import Ask, ExecuteInstruction
 from magma_ros.msg import ActionChunk, EndEffectorDelta, MotionStatus, PolicyStatus, PredictedTraces
-from magma_ros.ros.endpoints import COMMAND, LATCHED, SENSOR, STATE, STOP, Parameter, Qos, Service, Topic
+from magma_ros.ros.endpoints import COMMAND, LATCHED, SENSOR, STATE, STOP_REQUESTED, Parameter, Qos, Service, Topic
 from magma_ros.srv import EndEpisode, Ground, PredictTrace, ResetWorld, SetInstruction, StartEpisode, SwapPolicy
 
 CAMERA = Topic("camera/image_raw", Image, SENSOR, SENSOR, "what the policy sees; stamp is the capture time")
@@ -34,7 +34,7 @@ TAKEN_ACTION = Topic(
 ACTION_CONTRACT = Topic("action_contract", String, LATCHED, LATCHED, "what the policy's numbers mean, as JSON")
 MOTION_STATUS = Topic("motion_status", MotionStatus, LATCHED, LATCHED, "what is commanded, and why the arm holds")
 SETPOINT = Topic("setpoint", PoseStamped, STATE, SENSOR, "where the end effector is told to be now, in the base frame")
-EMERGENCY_STOP = Topic("emergency_stop", Bool, STOP, STOP, "true halts the arm; false does nothing")
+EMERGENCY_STOP = Topic("emergency_stop", Bool, COMMAND, STOP_REQUESTED, "true halts the arm; false does nothing")
 TELEOP_TWIST = Topic("teleop_twist", TwistStamped, COMMAND, SENSOR, "how fast a person wants the end effector to move")
 TELEOP_GRIPPER = Topic(
     "teleop_gripper", Float64, COMMAND, COMMAND, "the opening that a person wants, once for each wish"

@@ -35,7 +35,7 @@ TOPICS = {
     "policy_status": ("magma_ros/PolicyStatus", LATCHED, LATCHED),
     "motion_status": ("magma_ros/MotionStatus", LATCHED, LATCHED),
     "setpoint": ("geometry_msgs/PoseStamped", RELIABLE, SENSOR),
-    "emergency_stop": ("std_msgs/Bool", (True, False, 100), (True, False, 100)),
+    "emergency_stop": ("std_msgs/Bool", RELIABLE, (True, False, 100)),
     "annotated/image_raw": ("sensor_msgs/Image", SENSOR, SENSOR),
     "predicted_traces": ("magma_ros/PredictedTraces", RELIABLE, RELIABLE),
     "trace_markers": ("visualization_msgs/MarkerArray", RELIABLE, SENSOR),
