@@ -41,8 +41,8 @@ STATE = Qos(reliable=True)
 COMMAND = Qos(reliable=True)
 """Every command arrives or the next one replaces it; a late joiner gets none."""
 STOP_REQUESTED = Qos(reliable=True, depth=100)
-"""By whom a stop is for: a `false` does not take the place of a `true` that came and nobody has read. Who sends it keeps
-one message: of more, those after a lost one are handed over only when that has come again, seconds later."""
+"""Of a stop: a `false` does not take the place of a `true` that came and nobody has read. Who sends it keeps one:
+of more, those after a lost one are handed over only when that has come again, seconds later."""
 LATCHED = Qos(reliable=True, latched=True)
 """A late joiner is told the present value at once."""
 
