@@ -3,7 +3,7 @@
     tools/mutants.py safety        # one module; without a name, the six of the core; commit first: it tests HEAD
 
 What was judged is in outputs/mutants/MODULE-COMMIT.sqlite, and a second start goes on from there. Surviving faults are
-printed as differences. Ends with 1 when tests of a module find less than 85 % of them. 
+printed as differences. Ends with 1 when tests of a module find less than 85 % of them.
 """
 
 from __future__ import annotations
