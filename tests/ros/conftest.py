@@ -1,13 +1,9 @@
 """A second participant on the graph: its own process starts the node under test, so that everything crosses DDS."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
-
-os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import numpy as np
 import pytest
@@ -20,9 +16,11 @@ from rclpy.node import Node
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.ros import conversions, interface, pictures
-from magma_ros.sim.processes import Child
+from magma_ros.sim.processes import Child, enter_graph
 from magma_ros.srv import ResetWorld, SetInstruction
 from magma_ros.types import Proprio
+
+enter_graph()  # a graph of its own, and a transport that loses no picture, as its users have it
 
 PROPRIO = Proprio(np.array([0.3, 0.0, 0.15]), np.array([0.0, 0.0, 0.0, 1.0]), 1.0, np.zeros(6))
 LIFECYCLE = {

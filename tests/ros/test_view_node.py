@@ -73,11 +73,13 @@ def test_an_action_is_drawn_and_then_deleted(peer, watched):
     place = PoseStamped(header=header(peer), pose=Pose(position=Point(x=0.3, y=0.0, z=0.2)))
     action = EndEffectorDelta(header=header(peer), gripper_opening=1.0)
     action.translation_m.x = 0.02
-    setpoints, actions = peer.publisher(interface.SETPOINT), peer.publisher(interface.POLICY_ACTION)
-    peer.wait(lambda: setpoints.get_subscription_count() and actions.get_subscription_count())
-    setpoints.publish(place)
-    actions.publish(action)
-    peer.wait(lambda: markers(planned[-1])["action"].action == Marker.ADD, what="the arrow")
+
+    def is_drawn():  # who reads setpoints asks for none that came before it knew the sender
+        peer.publisher(interface.SETPOINT).publish(place)
+        peer.publisher(interface.POLICY_ACTION).publish(action)
+        return markers(planned[-1])["action"].action == Marker.ADD
+
+    peer.wait(is_drawn, what="the arrow")
     assert 0.3 == markers(planned[-1])["setpoint"].pose.position.x
     peer.wait(lambda: not np.array_equal(before, gauge(shown[-1])), what="the gauge")
     peer.wait(lambda: markers(planned[-1])["action"].action == Marker.DELETE, what="no arrow")
