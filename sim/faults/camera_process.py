@@ -38,14 +38,14 @@ class CameraNode(Node):
     def _shoot(self) -> None:
         fault = self._switch.ordered
         if fault == "silent":
-            self._switch.begin()
+            self._switch.begin(fault)
             return
         if fault != "frozen":
             self._picture = np.roll(self._picture, 1, axis=1)
         message = pictures.image_message(self._picture, stamp=self._stamp(fault), frame_id="camera")
         if fault == "garbage":
             message.step, message.encoding, message.height = 7, "rgb8\x01", 2**31
-        self._switch.begin()
+        self._switch.begin(fault)
         self._publisher.publish(message)
 
     def _stamp(self, fault: str) -> Time:

@@ -38,6 +38,8 @@ NUM_GOALS = 1000
 _JUMP_S = 10.0
 _DWELL_SLACK_S = 0.02
 _BETWEEN_S = 0.01
+_ACQUAINTED_S = 0.3
+"""After which a new publisher and its readers know each other; DDS delivers what is said before late [s]."""
 
 
 def _press(graph: Graph) -> float:
@@ -97,6 +99,7 @@ def _storm_problems(graph: Graph, _onset_s: float) -> list[str]:
 def _foreign_action(graph: Graph) -> float:
     publisher = interface.POLICY_ACTION.publisher(graph.witness.node)
     graph.wait(lambda: publisher.get_subscription_count() > 0, timeout_s=5.0, what="policy_action is read")
+    time.sleep(_ACQUAINTED_S)
     onset_s = time.monotonic()
     while time.monotonic() < onset_s + CONTRACT.control_period_s:  # one that comes right after another is too soon
         stamp = graph.witness.node.get_clock().now().to_msg()

@@ -34,7 +34,7 @@ def main() -> int:
     end_s = time.monotonic() + _LONGEST_S
     while not switch.ordered:
         rclpy.spin_once(node, timeout_sec=0.01)
-    switch.begin()
+    switch.begin(switch.ordered)
     answers = []
     for number in range(count):
         answers.append(_send(client, f"goal {number}"))

@@ -19,8 +19,9 @@ def make_node() -> MotionNode:
     switch = Switch(RunFiles(Path(node.get_parameter("arm").value).parent).switch("motion"))
 
     def poll() -> None:
-        if switch.ordered == "exception":
-            switch.begin()
+        fault = switch.ordered
+        if fault == "exception":
+            switch.begin(fault)
             raise RuntimeError("told to crash")
 
     node.create_timer(_POLL_S, poll)

@@ -100,20 +100,20 @@ class StandInPolicy:
         frame = "camera" if fault == "wrong_frame" else self.contract.frame
         entropy = np.full((1, ACTION_DIM), ENTROPIES_NATS.get(fault, 0.5))
         chunk = ActionChunk(row[None], frame, observation.stamp_s, _TOKENS, entropy)
-        self._switch.begin()
+        self._switch.begin(fault)
         return chunk
 
     def _interrupt(self, fault: str) -> None:
         """The faults that are no answer."""
         if fault in _RAISED:
-            self._switch.begin()
+            self._switch.begin(fault)
             error = _RAISED[fault]()
             raise error
         if fault == "hang":
-            self._switch.begin()
+            self._switch.begin(fault)
             time.sleep(HANG_S)
         if fault == "pause":
-            self._switch.begin()
+            self._switch.begin(fault)
             ctypes.PyDLL(None).sleep(PAUSE_S)  # with the interpreter's lock held
             self._switch.order("")
 

@@ -47,7 +47,7 @@ class StateNode(Node):
             fault = self._switch.ordered
             changed = True
             if fault == "silent" or (fault == "pose_silent" and message_type is PoseStamped):
-                self._switch.begin()
+                self._switch.begin(fault)
                 return
             if fault == "stale" or (fault == "joints_stale" and message_type is JointState):
                 stamp_s = conversions.seconds(message.header.stamp)
@@ -57,7 +57,7 @@ class StateNode(Node):
             else:
                 changed = False
             if changed:
-                self._switch.begin()
+                self._switch.begin(fault)
             publisher.publish(message)
 
         self.create_subscription(message_type, TRUE_PREFIX + topic, hand_on, endpoints.STATE.profile())
@@ -82,8 +82,9 @@ class StateNode(Node):
         publisher = self.create_publisher(TFMessage, "/tf", endpoints.STATE.profile())
 
         def hand_on(message: TFMessage) -> None:
-            if self._switch.ordered:
-                self._switch.begin()
+            fault = self._switch.ordered
+            if fault:
+                self._switch.begin(fault)
             else:
                 publisher.publish(message)
 

@@ -42,9 +42,12 @@ class Switch:
         """The fault that is wanted; empty when none is."""
         return bytes(self._memory[_NAME_AT : _NAME_AT + self._memory[0]]).decode("ascii")
 
-    def begin(self) -> None:
-        """Note that the ordered fault is there now; only the first call after an order counts."""
-        if self._memory[0] and self._began_s == 0.0:
+    def begin(self, fault: str) -> None:
+        """Note that `fault` is there now; only the first call after its order counts.
+
+        Who looked for an order just before it came has not carried it out yet, and does not know of it.
+        """
+        if fault and fault == self.ordered and self._began_s == 0.0:
             _BEGAN.pack_into(self._memory, _BEGAN_AT, time.monotonic())
 
     @property

@@ -57,7 +57,7 @@ class TeleopDeviceNode(Node):
             message.twist.linear = Vector3(
                 x=speed_m_s * math.cos(self._angle_rad), y=speed_m_s * math.sin(self._angle_rad)
             )
-        self._switch.begin()
+        self._switch.begin(fault)
         self._publisher.publish(message)
 
 

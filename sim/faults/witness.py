@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
+from types import MappingProxyType
 from typing import Any
 
 import rclpy
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -27,6 +29,16 @@ from magma_ros.srv import SetInstruction
 
 ANSWER_S = 8.0
 """Longest wait for the answer of a service [s]; where datagrams are lost, DDS asks for them again every 3 s."""
+
+_OF_A_PANEL = MappingProxyType(
+    {
+        interface.HALT.name: Trigger,
+        "motion_node/change_state": ChangeState,
+        "policy_node/change_state": ChangeState,
+    }
+)
+"""What a person's buttons call: their node and ours know each other long before one is pressed. DDS delivers the first
+request of a client 80 ms late to a server that does not know it yet."""
 
 _CLOCK_PERIOD_S = 0.005
 
@@ -60,8 +72,9 @@ class Witness:
         self.node = Node("fault_witness", context=self.context)
         self._subscribe()
         self._stop_topic = interface.EMERGENCY_STOP.publisher(self.node)
-        # A button's node and the motion node know each other long before it is pressed.
-        self._services: dict[str, Any] = {interface.HALT.name: self.node.create_client(Trigger, interface.HALT.name)}
+        self._services: dict[str, Any] = {}
+        for name, service in _OF_A_PANEL.items():
+            self._services[name] = self.node.create_client(service, name)
         if simulate_time:
             self._clock = self.node.create_publisher(Clock, "/clock", 10)
             self.node.create_timer(_CLOCK_PERIOD_S, self.publish_clock)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from magma_ros.errors import ActionDecodeError
+from magma_ros.errors import ActionDecodeError, EnvError
 from magma_ros.sim.faults.policy import BAD_ROWS, ENTROPIES_NATS, StandInPolicy, circling
 from magma_ros.sim.faults.settings import CONTRACT, RADIUS_M, STEP_M
 from magma_ros.sim.faults.switch import Switch
@@ -55,6 +55,18 @@ def test_what_is_within_the_contract_is_within_it(switch):
         row = policy.infer(observe()).actions[0]
         assert np.linalg.norm(row[:3]) <= CONTRACT.max_translation_m
         assert np.linalg.norm(row[3:6]) <= CONTRACT.max_rotation_rad
+
+
+def test_an_answer_under_way_when_the_order_comes_is_not_the_onset(switch, monkeypatch):
+    """It is a good one still; the fault begins with the next."""
+    policy = StandInPolicy(switch, centre_m=CENTRE_M)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(policy, "_interrupt", lambda _: switch.order("nan"))
+        assert np.isfinite(policy.infer(observe()).actions).all()
+    with pytest.raises(EnvError, match="nan"):
+        switch.wait_until_begun(timeout_s=0.0)
+    assert np.isnan(policy.infer(observe()).actions).any()
+    assert switch.wait_until_begun(timeout_s=0.0) > 0
 
 
 def test_what_is_raised_is_noted_first(switch):
