@@ -29,7 +29,7 @@ from magma_ros.sim.faults.fault import (
     walks,
 )
 from magma_ros.sim.faults.graph import READY_S, Graph, GraphKind
-from magma_ros.sim.faults.measuring import closest_pair
+from magma_ros.sim.faults.measuring import closest_pair, reason_problems
 from magma_ros.sim.faults.policy import PAUSE_S
 from magma_ros.sim.faults.settings import CONTRACT, INSTRUCTION, STEP_M
 from magma_ros.stops import StopReason
@@ -134,6 +134,10 @@ def _chatter_problems(graph: Graph, onset_s: float) -> list[str]:
     )
 
 
+def _pushed_problems(graph: Graph, onset_s: float) -> list[str]:
+    return reason_problems(list(graph.witness.reports), onset_s=onset_s, reasons=(StopReason.ARM_BEHIND,), halts=False)
+
+
 def _kill_server(graph: Graph) -> float:
     return graph.signal("server", signal.SIGKILL)
 
@@ -190,6 +194,8 @@ SENSES = (
     misplaced("outside_workspace", "the arm is measured beyond a wall and led on", StopReason.OUTSIDE_WORKSPACE,
               order="outside"),
     misplaced("below_table", "the arm is measured below the table's top", StopReason.BELOW_TABLE, order="below_table"),
+    ordered("state", "pushed", "somebody lifts the arm by 7.5 cm",
+            demand=Demand.BOUNDED, check=_pushed_problems),
     silenced("state", "tf_missing", "nobody sends the arm's transforms any more", *_TF, order="silent",
              graph=GraphKind.TF),
     Fault(name="clock_forward", what="the clock jumps 10 s ahead", inject=lambda graph: _jump(graph, _JUMP_S),

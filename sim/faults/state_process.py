@@ -21,6 +21,8 @@ TRUE_PREFIX = "true_"
 """Before the topics that the driver publishes on."""
 
 _OLD_S = 1.0
+_PUSHED_SHARE = 1.5
+"""Of what the arm may lag behind."""
 
 
 class StateNode(Node):
@@ -70,6 +72,8 @@ class StateNode(Node):
             message.header.frame_id = "camera"
         elif fault == "outside":
             position.x = workspace.max_m[0] + 2 * workspace.margin_m
+        elif fault == "pushed":
+            position.z += _PUSHED_SHARE * self._arm.limits.max_lag_m
         elif fault == "below_table":
             position.z = self._arm.limits.table_height_m - 2 * workspace.margin_m
         else:
