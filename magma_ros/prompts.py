@@ -180,16 +180,6 @@ def ui_click_user_text(goal: str, *, use_image_start_end: bool) -> str:
     )
 
 
-def ui_question_user_text(question: str, *, use_image_start_end: bool) -> str:
-    """The user's turn that asks something about a screen.
-
-    Raises:
-        InvalidInputError: the question cannot be used, see `clean_instruction`.
-    """
-    pictures = picture_lines(1, use_image_start_end=use_image_start_end)
-    return f"{pictures}{clean_instruction(question)} Answer the question briefly."
-
-
 def asks_for_action(prompt: str) -> bool:
     """Whether the last question in a rendered `prompt` is the one that a robot action answers."""
     last_line = (

@@ -16,7 +16,6 @@ from magma_ros.prompts import (
     som_user_text,
     tom_user_text,
     ui_click_user_text,
-    ui_question_user_text,
 )
 
 GOLDEN = (
@@ -163,12 +162,10 @@ def test_semantic_prompts_are_the_reference_texts(wording, question) -> None:
     assert expected == semantic_user_text(wording=wording, num_images=2, use_image_start_end=False)
 
 
-def test_screen_prompts_are_the_reference_texts() -> None:
-    """A click and a question about a screen follow the picture's line at once."""
+def test_the_screen_prompt_is_the_reference_text() -> None:
+    """Where to click follows the picture's line at once."""
     click = (
         '<image>\nIn this view I need to click a button to "open the mail"? Provide the coordinates and the mark index'
         " of the containing bounding box if applicable."
     )
     assert click == ui_click_user_text("open the mail", use_image_start_end=False)
-    question = "<image>\nQ: What is it? Answer the question briefly."
-    assert question == ui_question_user_text("Q: What is it?", use_image_start_end=False)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from magma_ros.types import ImageArray
 
 QUANTILES: Mapping[str, float] = MappingProxyType({"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99})
-KEYS = ("min", "max", "mean", "std", "count", *QUANTILES)
 MAX_SAMPLED_PICTURES = 100
 """Pictures of an episode that its statistics are taken from, evenly spaced."""
 MAX_SAMPLED_SIDE_PX = 150

@@ -31,7 +31,6 @@ class SharedPolicy:
     """A policy behind several environments; it acts on the present observation alone.
 
     Attributes:
-        num_passes: How often the policy was asked.
         last_pass_s: How long it took to answer those that waited last [s]; 0 before the first.
     """
 
@@ -42,7 +41,6 @@ class SharedPolicy:
         """
         self._policy = policy
         self._batch_policy = policy if batched and isinstance(policy, BatchPolicy) else None
-        self.num_passes = 0
         self.last_pass_s = 0.0
 
     @property
@@ -63,7 +61,6 @@ class SharedPolicy:
 
     def _try(self, observations: Sequence[Observation]) -> list[Answer | Exception]:
         """An answer for each, or a single exception."""
-        self.num_passes += 1
         try:
             if self._batch_policy is not None:
                 chunks = self._batch_policy.infer_batch(observations)
