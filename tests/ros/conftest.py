@@ -1,9 +1,14 @@
 """A second participant on the graph: its own process starts the node under test, so that everything crosses DDS."""
 
+import gc
 import json
+import os
 import sys
 import time
 from pathlib import Path
+
+os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import numpy as np
 import pytest
@@ -16,11 +21,9 @@ from rclpy.node import Node
 
 from magma_ros.action import ExecuteInstruction
 from magma_ros.ros import conversions, interface, pictures
-from magma_ros.sim.processes import Child, enter_graph
+from magma_ros.sim.processes import Child
 from magma_ros.srv import ResetWorld, SetInstruction
 from magma_ros.types import Proprio
-
-enter_graph()  # a graph of its own, and a transport that loses no picture, as its users have it
 
 PROPRIO = Proprio(np.array([0.3, 0.0, 0.15]), np.array([0.0, 0.0, 0.0, 1.0]), 1.0, np.zeros(6))
 LIFECYCLE = {
@@ -174,6 +177,13 @@ class Peer:
         folder.mkdir(exist_ok=True)
         (folder / "script.json").write_text(json.dumps({"actions": list(actions), "delay_s": delay_s, **more}))
         return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_else():
+    """No participant of the module before: rclpy's objects hold each other, and a swap freezes all that there is."""
+    gc.unfreeze()
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

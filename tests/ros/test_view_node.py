@@ -7,14 +7,16 @@ from visualization_msgs.msg import Marker
 from magma_ros.msg import EndEffectorDelta, MotionStatus, PolicyStatus
 from magma_ros.overlay import FOOTER_PX, HEADER_PX, RED, WIDTH_PX
 from magma_ros.ros import endpoints, interface, pictures
+from magma_ros.sim.processes import shared_file
 
-VIEW = ("-m", "magma_ros.ros.view_node")
+VIEW = ["-m", "magma_ros.ros.view_node"]
 
 
 @pytest.fixture(scope="module")
 def watched(peer):
     """A view of a camera at 20 Hz, with a person who looks at both of its topics."""
-    peer.start("view", *VIEW)
+    # As bringup.launch.py has it: a picture for people is larger than what Fast DDS hands on without loss by itself.
+    peer.start_with("view", VIEW, {"FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_file("config/fastdds.xml"))})
     camera = peer.publisher(interface.CAMERA)
     grey = np.full((64, 64, 3), 127, np.uint8)
     peer.node.create_timer(
