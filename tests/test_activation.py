@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -453,10 +454,11 @@ def test_the_report_says_what_the_policy_runs_with(tmp_path: Path) -> None:
     make_nano(tmp_path)
     edit_manifest(tmp_path, lambda manifest: manifest["versions"].update(torch="2.6.0"))
     _, report = load_activated(tmp_path, LoadOptions(dtype="bfloat16", quantization="int8"))
-    expected = {"device": "cpu", "dtype": "bfloat16", "quantization": "int8", "torch": torch.__version__}
+    installed = version("torch")
+    expected = {"device": "cpu", "dtype": "bfloat16", "quantization": "int8", "torch": installed}
     assert expected.items() <= dict(report.runtime).items()
     assert {"python", "transformers", "tokenizers", "safetensors", "numpy"} <= set(report.runtime)
-    assert f"torch: made with 2.6.0, running with {torch.__version__}" in report.warnings
+    assert f"torch: made with 2.6.0, running with {installed}" in report.warnings
 
 
 @pytest.mark.parametrize("name", embodiments.available())
