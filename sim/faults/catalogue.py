@@ -39,7 +39,7 @@ _JUMP_S = 10.0
 _DWELL_SLACK_S = 0.02
 _BETWEEN_S = 0.01
 _ACQUAINTED_S = 0.3
-"""After which a new publisher and its readers know each other; DDS delivers what is said before late [s]."""
+"""After which a new publisher and its readers know each other; DDS may deliver what is said before late [s]."""
 
 
 def _press(graph: Graph) -> float:

@@ -37,8 +37,8 @@ _OF_A_PANEL = MappingProxyType(
         "policy_node/change_state": ChangeState,
     }
 )
-"""What a person's buttons call: their node and ours know each other long before one is pressed. DDS delivers the first
-request of a client 80 ms late to a server that does not know it yet."""
+"""What a person's buttons call: their node and ours know each other long before one is pressed. DDS may deliver
+the first request of a client 80 ms late to a server that does not know it yet."""
 
 _CLOCK_PERIOD_S = 0.005
 
